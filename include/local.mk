@@ -1,0 +1,2 @@
+## Public headers, one a concept.
+pkginclude_HEADERS = include/ullage/view.h include/ullage/export.h

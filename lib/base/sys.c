@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sys.c - the system-call seam: raw calls, negative errno, and a place where tests inject failures. */
+#include "config.h"
+
+#include "base/sys.h"
+
+#include "base/arith.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+long (*ull_sys_inject)(long number);
+
+long ull_sys_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    if (ull_sys_inject != NULL) {
+        long injected = ull_sys_inject(number);
+        if (injected != 0)
+            return injected;
+    }
+    int kept = errno;
+    long result = syscall(number, a, b, c, d, e, f);
+    if (result == -1) {
+        result = -errno;
+        errno = kept;
+    }
+    return result;
+}
+
+int ull_sys_openat(int dir, const char *path, int flags, mode_t mode)
+{
+    return (int)ull_sys_call(SYS_openat, dir, (long)path, flags | O_CLOEXEC, (long)mode, 0, 0);
+}
+
+int ull_sys_close(int fd)
+{
+    return (int)ull_sys_call(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+/* Not the raw call: struct stat is libc's own layout, and fstat(2) is no cancellation point. */
+int ull_sys_fstat(int fd, struct stat *out)
+{
+    if (ull_sys_inject != NULL) {
+        long injected = ull_sys_inject(SYS_newfstatat);
+        if (injected != 0)
+            return (int)injected;
+    }
+    int kept = errno, result = 0;
+    if (fstat(fd, out) != 0) {
+        result = -errno;
+        errno = kept;
+    }
+    return result;
+}
+
+int ull_sys_mkdir(const char *path, mode_t mode)
+{
+    return (int)ull_sys_call(SYS_mkdirat, AT_FDCWD, (long)path, (long)mode, 0, 0, 0);
+}
+
+int ull_sys_unlinkat(int dir, const char *name, int flags)
+{
+    return (int)ull_sys_call(SYS_unlinkat, dir, (long)name, flags, 0, 0, 0);
+}
+
+int ull_sys_ioctl(int fd, unsigned long request, void *argument)
+{
+    return (int)ull_sys_call(SYS_ioctl, fd, (long)request, (long)argument, 0, 0, 0);
+}
+
+int ull_sys_dup_high(int fd, int lowest)
+{
+    return (int)ull_sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest, 0, 0, 0);
+}
+
+int ull_sys_madvise(void *start, size_t bytes, int advice)
+{
+    return (int)ull_sys_call(SYS_madvise, (long)start, (long)bytes, advice, 0, 0, 0);
+}
+
+int ull_sys_mincore(void *start, size_t bytes, unsigned char *vector)
+{
+    return (int)ull_sys_call(SYS_mincore, (long)start, (long)bytes, (long)vector, 0, 0, 0);
+}
+
+int ull_sys_munmap(void *start, size_t bytes)
+{
+    return (int)ull_sys_call(SYS_munmap, (long)start, (long)bytes, 0, 0, 0, 0);
+}
+
+ssize_t ull_sys_read(int fd, void *to, size_t bytes)
+{
+    return ull_sys_call(SYS_read, fd, (long)to, (long)bytes, 0, 0, 0);
+}
+
+ssize_t ull_sys_pread(int fd, void *to, size_t bytes, off_t offset)
+{
+    return ull_sys_call(SYS_pread64, fd, (long)to, (long)bytes, offset, 0, 0);
+}
+
+ssize_t ull_sys_write(int fd, const void *from, size_t bytes)
+{
+    return ull_sys_call(SYS_write, fd, (long)from, (long)bytes, 0, 0, 0);
+}
+
+ssize_t ull_sys_pwrite(int fd, const void *from, size_t bytes, off_t offset)
+{
+    return ull_sys_call(SYS_pwrite64, fd, (long)from, (long)bytes, offset, 0, 0);
+}
+
+ssize_t ull_sys_readlink(const char *path, char *to, size_t bytes)
+{
+    return ull_sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)to, (long)bytes, 0, 0);
+}
+
+ssize_t ull_sys_read_memory(pid_t pid, uintptr_t from, void *to, size_t bytes)
+{
+    struct iovec local = { .iov_base = to, .iov_len = bytes };
+    struct iovec remote = { .iov_base = (void *)from, .iov_len = bytes };
+    return ull_sys_call(SYS_process_vm_readv, pid, (long)&local, 1, (long)&remote, 1, 0);
+}
+
+void *ull_sys_mmap(size_t bytes, int protection, int flags, int fd, off_t offset, int *error)
+{
+    long result = ull_sys_call(SYS_mmap, 0, (long)bytes, protection, flags, fd, offset);
+    if (result < 0 && result > -4096) {
+        *error = (int)result;
+        return NULL;
+    }
+    return (void *)result;
+}
+
+/* For file systems without fallocate: writes what the caller knows to be a hole or past the end. */
+static int reserve_by_writing(int fd, uint64_t offset, uint64_t bytes)
+{
+    static const char zeros[4096];
+    while (bytes > 0) {
+        ssize_t written = ull_sys_pwrite(fd, zeros, ull_min_u64(bytes, sizeof zeros), (off_t)offset);
+        if (written == -EINTR)
+            continue;
+        if (written <= 0)
+            return written < 0 ? (int)written : -ENOSPC;
+        offset += (uint64_t)written;
+        bytes -= (uint64_t)written;
+    }
+    return 0;
+}
+
+int ull_sys_reserve(int fd, uint64_t offset, uint64_t bytes)
+{
+    struct rlimit limit;
+    uint64_t end;
+    if (!ull_add_fits(offset, bytes, &end) || end > INT64_MAX)
+        return -EFBIG;
+    /* The kernel answers a file past RLIMIT_FSIZE with SIGXFSZ, which would end the program. */
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur)
+        return -EFBIG;
+    int result;
+    do {
+        result = (int)ull_sys_call(SYS_fallocate, fd, 0, (long)offset, (long)bytes, 0, 0);
+    } while (result == -EINTR);
+    if (result == -EOPNOTSUPP || result == -ENOSYS)
+        result = reserve_by_writing(fd, offset, bytes);
+    return result;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    if (clock_gettime(clock, &now) != 0)
+        return 0;
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+uint64_t ull_sys_monotonic_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC_COARSE);
+}
+
+uint64_t ull_sys_unix_ns(void)
+{
+    return clock_ns(CLOCK_REALTIME_COARSE);
+}
+
+uint64_t ull_sys_precise_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sys.h - the system-call seam.
+ *
+ * Everything the library asks of the kernel goes through ull_sys_call(), for three reasons: no call here is a thread
+ * cancellation point (open(2) and read(2) of libc are, malloc is not, so malloc must not become one); errors come back
+ * as negative errno and the caller's errno is left alone; and tests set ull_sys_inject to make each of them fail.
+ */
+#ifndef ULL_BASE_SYS_H
+#define ULL_BASE_SYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/stat.h>
+
+/*
+ * If set, asked before each call with its number; what it returns, unless 0, is the result instead of the call.
+ * For tests only: never set in a shipped program.
+ */
+extern long (*ull_sys_inject)(long number);
+
+long ull_sys_call(long number, long a, long b, long c, long d, long e, long f);
+
+int ull_sys_openat(int dir, const char *path, int flags, mode_t mode);
+int ull_sys_close(int fd);
+int ull_sys_fstat(int fd, struct stat *out);
+int ull_sys_mkdir(const char *path, mode_t mode);
+int ull_sys_unlinkat(int dir, const char *name, int flags);
+int ull_sys_ioctl(int fd, unsigned long request, void *argument);
+int ull_sys_dup_high(int fd, int lowest);
+int ull_sys_madvise(void *start, size_t bytes, int advice);
+int ull_sys_mincore(void *start, size_t bytes, unsigned char *vector);
+int ull_sys_munmap(void *start, size_t bytes);
+ssize_t ull_sys_read(int fd, void *to, size_t bytes);
+ssize_t ull_sys_pread(int fd, void *to, size_t bytes, off_t offset);
+ssize_t ull_sys_write(int fd, const void *from, size_t bytes);
+ssize_t ull_sys_pwrite(int fd, const void *from, size_t bytes, off_t offset);
+ssize_t ull_sys_readlink(const char *path, char *to, size_t bytes);
+
+/* Copies bytes from another process, or from this one without the risk of a fault. Returns bytes read or -errno. */
+ssize_t ull_sys_read_memory(pid_t pid, uintptr_t from, void *to, size_t bytes);
+
+/* NULL and *error set on failure. Anonymous memory: fd -1. */
+void *ull_sys_mmap(size_t bytes, int protection, int flags, int fd, off_t offset, int *error);
+
+/*
+ * Reserves the blocks of [offset, offset + bytes) of a file, so that writing there cannot raise SIGBUS later; writes
+ * zeros where the file system has no fallocate. Never raises SIGXFSZ: -EFBIG past RLIMIT_FSIZE.
+ */
+int ull_sys_reserve(int fd, uint64_t offset, uint64_t bytes);
+
+/* CLOCK_MONOTONIC_COARSE and CLOCK_REALTIME_COARSE: nanoseconds, a few milliseconds coarse, a few ns to read. */
+uint64_t ull_sys_monotonic_ns(void);
+uint64_t ull_sys_unix_ns(void);
+/* CLOCK_MONOTONIC to the nanosecond, for budgets of microseconds. */
+uint64_t ull_sys_precise_ns(void);
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * text.c - a snapshot on one screen: what was wasted, where, and in a sentence each what to do about it.
+ */
+#include "config.h"
+
+#include "base/arith.h"
+#include "export/names.h"
+#include "export/writer.h"
+#include "ullage/export.h"
+#include "view/snapshot.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    DEFAULT_TOP = 10,
+    DEFAULT_COLUMNS = 80,
+    NARROWEST = 60,
+    WHERE_COLUMN = 57, /* where the last column begins */
+    CHILDREN_SHOWN = 12,
+};
+
+struct page {
+    struct ull_writer out;
+    unsigned top;
+    bool colour;
+};
+
+static const char *style(const struct page *page, const char *code)
+{
+    return page->colour ? code : "";
+}
+#define BOLD "\033[1m"
+#define RED "\033[1;31m"
+#define YELLOW "\033[33m"
+#define DIM "\033[2m"
+#define PLAIN "\033[0m"
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+/* "new_record (records_naive.c:41)", "ngx_alloc (nginx)", "dd+0x3f2a", "0x7f31…": as much as is known. */
+static void place_text(char *to, size_t room, const struct ull_site *site)
+{
+    const struct ull_frame *frame = site->frame_count > 0 ? &site->frames[site->shown] : NULL;
+    if (frame == NULL)
+        snprintf(to, room, "(stack unknown)");
+    else if (frame->function != NULL && frame->line != 0 && frame->file != NULL)
+        snprintf(to, room, "%s (%s:%" PRIu64 ")", frame->function, base_name(frame->file), frame->line);
+    else if (frame->function != NULL && frame->object != NULL)
+        snprintf(to, room, "%s (%s)", frame->function, base_name(frame->object));
+    else if (frame->object != NULL)
+        snprintf(to, room, "%s+0x%" PRIx64, base_name(frame->object), frame->offset);
+    else
+        snprintf(to, room, "0x%" PRIx64, frame->offset);
+}
+
+/* Cuts at @columns characters and ends with dots. */
+static void shorten(char *text, unsigned columns)
+{
+    if (ull_text_width(text) <= columns || columns < 4)
+        return;
+    unsigned width = 0;
+    char *at = text;
+    for (; *at != '\0' && width < columns - 2; at++)
+        width += (at[1] & 0xc0) != 0x80;
+    strcpy(at, "..");
+}
+
+/* ---- the head of a process ---- */
+
+static void write_head(struct page *page, const struct ullage_snapshot *snapshot)
+{
+    char duration[16], ending[64], peak[16], waste[16];
+    char command[256];
+    snprintf(command, sizeof command, "%.200s", snapshot->command);
+    shorten(command, page->out.columns > 44 ? page->out.columns - 42 : 20);
+    if (snapshot->state == ULLAGE_STATE_LIVE)
+        snprintf(ending, sizeof ending, "runs");
+    else if (snapshot->signal != 0)
+        snprintf(ending, sizeof ending, "was killed by signal %d", snapshot->signal);
+    else if (snapshot->state == ULLAGE_STATE_KILLED)
+        snprintf(ending, sizeof ending, "died without a word");
+    else if (snapshot->exit_status >= 0)
+        snprintf(ending, sizeof ending, "exited with %d", snapshot->exit_status);
+    else
+        snprintf(ending, sizeof ending, "became another program");
+    ull_write(&page->out, "%s%s%s (pid %u) %s", style(page, BOLD), command, style(page, PLAIN), snapshot->pid, ending);
+    if (snapshot->has_ledger)
+        ull_write(&page->out, snapshot->state == ULLAGE_STATE_LIVE ? ", for %s" : " after %s",
+            ull_duration_text(duration, snapshot->uptime_ns));
+    ull_write(&page->out, "\n");
+    const struct ull_totals *totals = &snapshot->totals;
+    if (!snapshot->has_ledger)
+        ull_write(&page->out, "  no ledger: it asked for nothing that is recorded, or could not be looked into\n");
+    else
+        ull_write(&page->out, "  %s requested at peak, %s%s of it (%.1f %%) never used%s\n",
+            ull_size_text(peak, totals->requested_peak), style(page, BOLD), ull_size_text(waste, totals->ullage_peak),
+            totals->requested_peak > 0 ? 100.0 * (double)totals->ullage_peak / (double)totals->requested_peak : 0.0,
+            style(page, PLAIN));
+}
+
+/* ---- the table ---- */
+
+static void write_row(struct page *page, const struct ull_site *site)
+{
+    char waste[16] = "?", peak[16], used[20] = "unknown", size[16], place[512];
+    bool known = site->deciding.count > 0;
+    const char *flag = ull_flag_name(site->flag), *shade = site->flag == ULL_FLAG_SPARSE ? YELLOW : RED;
+    if (known) {
+        ull_size_text(waste, site->ullage_peak);
+        snprintf(used, sizeof used, "%s%s", site->used_is == ULL_USED_UPPER_BOUND ? "<=" : "",
+            ull_size_text(size, site->deciding.used_max_bytes));
+    }
+    place_text(place, sizeof place, site);
+    shorten(place, page->out.columns - WHERE_COLUMN);
+    ull_write(&page->out, "%11s %10s %8" PRIu64 " %11s  %s%-11s%s %s\n", waste, ull_size_text(peak, site->requested_peak),
+        site->allocations, used, flag != NULL ? style(page, shade) : "", flag != NULL ? flag : "-",
+        flag != NULL ? style(page, PLAIN) : "", place);
+}
+
+static void write_table(struct page *page, const struct ullage_snapshot *snapshot)
+{
+    size_t shown = snapshot->site_count < page->top ? snapshot->site_count : page->top;
+    if (shown == 0)
+        return;
+    ull_write(&page->out, "\n%s%11s %10s %8s %11s  %-11s %s%s\n", style(page, DIM), "WASTED", "REQUESTED", "COUNT",
+        "MOST USED", "FLAG", "WHERE", style(page, PLAIN));
+    for (size_t i = 0; i < shown; i++)
+        write_row(page, &snapshot->sites[i]);
+    if (snapshot->site_count > shown)
+        ull_write(&page->out, "%11s %zu more sites (--top N shows more)\n", "", snapshot->site_count - shown);
+}
+
+/* ---- advice ---- */
+
+static void asked_text(char *to, size_t room, const struct ull_site *site)
+{
+    char size[16];
+    bool alike = site->allocations != 0 && site->requested_total / site->allocations == site->requested_max;
+    ull_size_text(size, site->requested_max);
+    if (site->allocations == 1)
+        snprintf(to, room, "asked for %s once", size);
+    else
+        snprintf(to, room, "asked for %s%s %" PRIu64 " times", alike ? "" : "up to ", size, site->allocations);
+}
+
+static void confidence_text(char *to, size_t room, const struct ull_site *site)
+{
+    uint64_t all = site->known[ULL_EXACT].count + site->known[ULL_UPPER_BOUND].count;
+    snprintf(to, room, " [%" PRIu64 " of %" PRIu64 " measured, %.0f %% exactly]", all, site->allocations,
+        100.0 * site->exact_share);
+}
+
+static void write_advice(struct page *page, const struct ull_site *site)
+{
+    char text[1536], place[512], asked[64], used[16], suggested[16], saved[16], typical[16], confidence[96];
+    const struct ull_known *known = &site->deciding;
+    const char *each = site->allocations == 1 ? "it" : "each";
+    place_text(place, sizeof place, site);
+    asked_text(asked, sizeof asked, site);
+    confidence_text(confidence, sizeof confidence, site);
+    ull_size_text(used, known->used_max_bytes);
+    ull_size_text(typical, site->used_p99);
+    ull_round_size_text(suggested, site->suggested);
+    /* At its peak the site held this many buffers of the largest size; each would shrink to the suggestion. */
+    uint64_t spared = ull_mul_div(site->requested_peak, ull_minus_clamped(site->requested_max, site->suggested),
+        site->requested_max);
+    ull_size_text(saved, spared);
+    if (site->flag == ULL_FLAG_OVERSIZED)
+        snprintf(text, sizeof text, "%s %s, used at most %s of %s: %s would do, and save %s.%s", place, asked, used, each,
+            suggested, saved, confidence);
+    else if (site->flag == ULL_FLAG_START_SMALL)
+        snprintf(text, sizeof text, "%s %s; 99 of 100 used at most %s, the largest may need all of it: start with %s and "
+            "grow.%s", place, asked, typical, suggested, confidence);
+    else
+        snprintf(text, sizeof text, "%s %s and touched at most %s, scattered up to the end: a smaller buffer would not "
+            "serve; a denser structure, or pages given back, would.%s", place, asked,
+            ull_size_text(typical, site->touched_max), confidence);
+    ull_write_paragraph(&page->out, "  * ", text);
+}
+
+static void write_all_advice(struct page *page, const struct ullage_snapshot *snapshot)
+{
+    size_t written = 0;
+    for (size_t i = 0; i < snapshot->site_count && written < page->top; i++) {
+        if (snapshot->sites[i].flag == ULL_FLAG_NONE)
+            continue;
+        if (written++ == 0)
+            ull_write(&page->out, "\n");
+        write_advice(page, &snapshot->sites[i]);
+    }
+    if (written == 0 && snapshot->has_ledger)
+        ull_write(&page->out, "\n  Nothing is flagged: no site of large buffers used a quarter of them or less.\n");
+}
+
+/* ---- the foot ---- */
+
+static void write_how(struct page *page, const struct ullage_snapshot *snapshot)
+{
+    uint64_t oldest = 0, granularity = 0;
+    char age[16], grain[16], text[256];
+    bool live = false;
+    for (size_t i = 0; i < snapshot->site_count; i++) {
+        const struct ull_site *site = &snapshot->sites[i];
+        live |= site->live_read > 0;
+        oldest = site->used_age_ns > oldest ? site->used_age_ns : oldest;
+        if (site->deciding.granularity_bytes > granularity)
+            granularity = site->deciding.granularity_bytes;
+    }
+    if (granularity == 0)
+        return;
+    int length = snprintf(text, sizeof text, "Measured by %s, to %s.", snapshot->pages_method,
+        ull_round_size_text(grain, granularity));
+    if (live && length > 0 && (size_t)length < sizeof text)
+        snprintf(text + length, sizeof text - (size_t)length, " Buffers still held %s: read up to %s %s.",
+            snapshot->state == ULLAGE_STATE_LIVE ? "now" : "at the end", ull_duration_text(age, oldest),
+            snapshot->state == ULLAGE_STATE_LIVE ? "ago" : "before it");
+    ull_write(&page->out, "\n%s", style(page, DIM));
+    ull_write_paragraph(&page->out, "  ", text);
+    ull_write(&page->out, "%s", style(page, PLAIN));
+}
+
+static void write_process(struct page *page, const struct ullage_snapshot *snapshot)
+{
+    write_head(page, snapshot);
+    if (snapshot->has_ledger) {
+        write_table(page, snapshot);
+        write_all_advice(page, snapshot);
+        write_how(page, snapshot);
+    }
+    for (size_t i = 0; i < snapshot->warning_count; i++)
+        if (snapshot->warnings[i] != NULL)
+            ull_write_paragraph(&page->out, "  warning: ", snapshot->warnings[i]);
+    if (snapshot->hint != NULL)
+        ull_write_paragraph(&page->out, "  hint: ", snapshot->hint);
+}
+
+static void write_children(struct page *page, const struct ullage_snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->child_count && i < CHILDREN_SHOWN; i++) {
+        ull_write(&page->out, "\n");
+        write_process(page, snapshot->children[i]);
+        write_children(page, snapshot->children[i]);
+    }
+    if (snapshot->child_count > CHILDREN_SHOWN)
+        ull_write(&page->out, "\n%zu more processes (--json has them all)\n", snapshot->child_count - CHILDREN_SHOWN);
+}
+
+int ullage_export_text(const struct ullage_snapshot *snapshot, const struct ullage_sink *sink,
+    const struct ullage_text_options *opt)
+{
+    const struct ullage_text_options defaults = ULLAGE_TEXT_OPTIONS_INIT;
+    opt = opt != NULL ? opt : &defaults;
+    unsigned columns = opt->columns != 0 ? opt->columns : DEFAULT_COLUMNS;
+    struct page page = { { sink, 0, columns < NARROWEST ? NARROWEST : columns },
+        opt->top != 0 ? opt->top : DEFAULT_TOP, opt->colour };
+    write_process(&page, snapshot);
+    write_children(&page, snapshot);
+    return page.out.result;
+}

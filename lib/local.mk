@@ -1,0 +1,77 @@
+## The libraries. Rooms and who may include whom: docs/architecture.md, held by tests/lib/check-includes.
+
+## Common ground of both sides: knows neither ledger nor program.
+noinst_LTLIBRARIES += libull-common.la
+libull_common_la_SOURCES = \
+	lib/base/atomic.h lib/base/arith.h \
+	lib/base/check.h lib/base/check.c \
+	lib/base/directory.h lib/base/directory.c \
+	lib/base/map64.h lib/base/map64.c \
+	lib/base/quantity.h lib/base/quantity.c \
+	lib/base/sys.h lib/base/sys.c \
+	lib/pages/scan.h lib/pages/scan.c \
+	lib/pages/span.h lib/pages/span.c
+
+## Write side.
+noinst_LTLIBRARIES += libull-write.la
+libull_write_la_SOURCES = \
+	lib/ledger/format.h \
+	lib/ledger/identity.h lib/ledger/identity.c \
+	lib/ledger/live.h lib/ledger/live.c \
+	lib/ledger/sites.h lib/ledger/sites.c \
+	lib/ledger/writer.h lib/ledger/writer.c \
+	lib/measure/modules.h lib/measure/modules.c \
+	lib/measure/recorder.h lib/measure/recorder.c \
+	lib/measure/sampling.h lib/measure/sampling.c \
+	lib/measure/stack.h lib/measure/stack.c \
+	lib/measure/use.h lib/measure/use.c
+libull_write_la_LIBADD = libull-common.la
+
+## The interposer. libgcc's unwinder is linked in and hidden: the program's own stays what it was.
+if WITH_PRELOAD
+pkglib_LTLIBRARIES += libullage-preload.la
+endif
+libullage_preload_la_SOURCES = \
+	lib/preload/malloc.c \
+	lib/preload/real.h lib/preload/real.c \
+	lib/preload/setup.h lib/preload/setup.c
+libullage_preload_la_CFLAGS = $(AM_CFLAGS) -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
+libullage_preload_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -no-undefined \
+	-Wc,-static-libgcc -Wl,--exclude-libs,ALL -Wl,-z,now -Wl,-z,defs \
+	-Wl,--version-script=$(top_srcdir)/lib/preload/preload.map
+libullage_preload_la_LIBADD = libull-write.la
+EXTRA_libullage_preload_la_DEPENDENCIES = lib/preload/preload.map
+EXTRA_DIST += lib/preload/preload.map
+
+## Read side: its objects once, for the library, for the command, and for unit tests, which look inside.
+noinst_LTLIBRARIES += libull-view.la
+libull_view_la_SOURCES = \
+	lib/view/arena.h lib/view/arena.c \
+	lib/view/clean.h lib/view/clean.c \
+	lib/view/file.h lib/view/file.c \
+	lib/view/flag.h lib/view/flag.c \
+	lib/view/hint.h lib/view/hint.c \
+	lib/view/list.c \
+	lib/view/measure.h lib/view/measure.c \
+	lib/view/process.h lib/view/process.c \
+	lib/view/scanner.c \
+	lib/view/sidecar.h lib/view/sidecar.c \
+	lib/view/snapshot.h lib/view/snapshot.c \
+	lib/view/symbolize.h lib/view/symbolize.c \
+	lib/view/thresholds.c \
+	lib/view/tree.c \
+	lib/export/json.c \
+	lib/export/names.h lib/export/names.c \
+	lib/export/text.c \
+	lib/export/writer.h lib/export/writer.c
+libull_view_la_CFLAGS = $(AM_CFLAGS) $(LIBDW_CFLAGS) $(JANSSON_CFLAGS)
+libull_view_la_LIBADD = libull-common.la $(LIBDW_LIBS) $(JANSSON_LIBS)
+
+lib_LTLIBRARIES += libullage-view.la
+libullage_view_la_SOURCES =
+libullage_view_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
+	-Wl,--version-script=$(top_srcdir)/lib/view/view.map
+libullage_view_la_LIBADD = libull-view.la
+EXTRA_libullage_view_la_DEPENDENCIES = lib/view/view.map
+EXTRA_DIST += lib/view/view.map
+pkgconfig_DATA += lib/view/ullage-view.pc

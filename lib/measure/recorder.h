@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * recorder.h - what happens to one allocation and one free: the coordinator of the write side.
+ *
+ * The interposer calls ull_recorder_wants() on every allocation and ull_recorder_may_know() on every free; both are a
+ * few instructions. Only what they let through comes here, and pays for stack, page scan and ledger.
+ *
+ * One recorder a process. It is never entered twice by a thread: an allocation by our own work, or by a signal handler
+ * that interrupted it, goes unrecorded and is counted. No call changes errno.
+ */
+#ifndef ULL_MEASURE_RECORDER_H
+#define ULL_MEASURE_RECORDER_H
+
+#include "base/atomic.h"
+#include "ledger/live.h"
+#include "pages/scan.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ull_recorder_options {
+    uint64_t min_bytes;    /* recorded one by one from here up; 0: every call */
+    uint64_t sample_bytes; /* mean distance of samples below it; 0: none */
+    char run_id[ULL_RUN_ID_BYTES];
+    enum ull_pages_method forced_method;
+    bool may_clear;       /* the allocator's memory is private and anonymous: MADV_DONTNEED makes it zeros */
+    bool clear_malloc;    /* also right after malloc, from 256 KiB up: opt-in */
+};
+
+enum { ULL_DEFAULT_MIN_BYTES = 64 * 1024, ULL_DEFAULT_SAMPLE_BYTES = 512 * 1024 };
+
+/* The part that every call of the program reads. */
+struct ull_recorder_gate {
+    uint64_t min_bytes; /* 0 until the recorder is set up, so that the first call comes in */
+    struct ull_live live;
+};
+extern struct ull_recorder_gate ull_gate __attribute__((visibility("hidden")));
+
+struct ull_recorder_thread {
+    int64_t until_sample; /* bytes of small allocations to the next sample; starts at 0, so that a thread comes in */
+    uint64_t random;
+    bool ready, busy;
+};
+extern __thread struct ull_recorder_thread ull_thread __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* True when this allocation is to be recorded, or the thread is new. Counts its bytes towards the next sample. */
+static inline bool ull_recorder_wants(size_t bytes)
+{
+    if (__builtin_expect(bytes >= ull_load_relaxed(&ull_gate.min_bytes), 0))
+        return true;
+    return __builtin_expect((ull_thread.until_sample -= (int64_t)bytes) < 0, 0);
+}
+
+/* False: this address is surely not recorded. */
+static inline bool ull_recorder_may_know(const void *address)
+{
+    return ull_live_may_have(&ull_gate.live, address);
+}
+
+/* Sets up; before it nothing is recorded. Once, early, by one thread. Opens no file and takes no lock of the loader. */
+void ull_recorder_init(const struct ull_recorder_options *options);
+bool ull_recorder_is_ready(void);
+
+/* After a successful allocation that ull_recorder_wants(). */
+void ull_recorder_allocated(void *address, size_t bytes, enum ull_kind kind);
+
+/* Before memory that ull_recorder_may_know() is given back. */
+void ull_recorder_freed(void *address);
+
+/* realloc in two steps, because it may fail and leave the old buffer as it was. */
+struct ull_recorder_move {
+    bool known, measured, exact;
+    struct ull_live_buffer old;
+    uint64_t used, touched, granularity;
+};
+void ull_recorder_move_begin(void *address, struct ull_recorder_move *move);
+/* @to NULL: realloc failed, or freed the buffer if @freed. */
+void ull_recorder_move_end(struct ull_recorder_move *move, void *to, size_t bytes, bool freed);
+
+/* The process ends: measures what is live, within a time budget, and marks the ledger. */
+void ull_recorder_exit(int status);
+
+/* Around dlclose: addresses may mean something else afterwards. @unmapped: something was unloaded. */
+void ull_recorder_before_unload(void);
+void ull_recorder_after_unload(bool unmapped);
+
+/* Around fork(2). The child begins without a ledger and makes its own at its first recorded allocation. */
+void ull_recorder_before_fork(void);
+void ull_recorder_after_fork_parent(void);
+void ull_recorder_after_fork_child(void);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* stack.c - choosing an unwinder and trimming our own frames from what it returns. */
+#include "config.h"
+
+#include "measure/stack.h"
+
+#include "base/atomic.h"
+#include "ledger/format.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unwind.h>
+
+enum {
+    OWN_FRAMES_MAX = 12,   /* of ours on top of the program's */
+    FAST_THREADS_MAX = 4,  /* our choice: about 1 MiB of libunwind's caches in all */
+    LIBUNWIND_CACHE_NONE = 0, /* UNW_CACHE_NONE of libunwind-common.h */
+};
+
+/* libunwind's names on this architecture: its header turns the plain ones into these. */
+#if defined(__x86_64__)
+#define LIBUNWIND_PREFIX "_ULx86_64_"
+#elif defined(__aarch64__)
+#define LIBUNWIND_PREFIX "_ULaarch64_"
+#else
+#define LIBUNWIND_PREFIX "_UL_unknown_"
+#endif
+
+static struct {
+    int (*backtrace)(void **frames, int limit); /* atomic; NULL: safe only */
+    uint32_t threads;                           /* that use it now */
+    bool key_made;
+    pthread_key_t key; /* gives a thread's place back when it ends */
+    uint64_t own_start, own_end;
+} fast;
+
+enum thread_choice { UNDECIDED, FAST, SAFE };
+static __thread unsigned char thread_choice __attribute__((tls_model("initial-exec")));
+
+static void leave_place(void *unused)
+{
+    (void)unused;
+    thread_choice = SAFE; /* its cache goes now, and must not be made again */
+    ull_sub_relaxed(&fast.threads, 1U);
+}
+
+static void find_own_range(void)
+{
+    struct dl_find_object found;
+    if (_dl_find_object((void *)(uintptr_t)&find_own_range, &found) == 0) {
+        fast.own_start = (uint64_t)(uintptr_t)found.dlfo_map_start;
+        fast.own_end = (uint64_t)(uintptr_t)found.dlfo_map_end;
+    }
+}
+
+void ull_stack_init(void)
+{
+    const char *asked = getenv("ULLAGE_UNWINDER");
+    if (asked != NULL && strcmp(asked, "libgcc") == 0)
+        return;
+    /* A program that uses libunwind itself keeps it for itself: we would change its caching policy. */
+    if (dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL | RTLD_NOLOAD) != NULL)
+        return;
+    void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL)
+        return;
+    void **space = dlsym(library, LIBUNWIND_PREFIX "local_addr_space");
+    int (*set_policy)(void *, int) = (int (*)(void *, int))dlsym(library, LIBUNWIND_PREFIX "set_caching_policy");
+    int (*backtrace)(void **, int) = (int (*)(void **, int))dlsym(library, "unw_backtrace");
+    if (space == NULL || set_policy == NULL || backtrace == NULL)
+        return;
+    /* With its global cache it can deadlock against dl_iterate_phdr. */
+    if (set_policy(*space, LIBUNWIND_CACHE_NONE) != 0)
+        return;
+    fast.key_made = pthread_key_create(&fast.key, leave_place) == 0;
+    ull_store_release(&fast.backtrace, backtrace);
+}
+
+void ull_stack_stay_safe(void)
+{
+    int (*none)(void **, int) = NULL;
+    ull_store_release(&fast.backtrace, none);
+}
+
+const char *ull_stack_unwinder(void)
+{
+    return ull_load_acquire(&fast.backtrace) != NULL ? "libunwind" : "libgcc";
+}
+
+/* ---- the safe one ---- */
+
+struct walk {
+    uint64_t *frames;
+    unsigned count, limit;
+};
+
+static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *argument)
+{
+    struct walk *walk = argument;
+    uint64_t address = (uint64_t)_Unwind_GetIP(context);
+    if (address == 0 || walk->count >= walk->limit)
+        return _URC_NORMAL_STOP;
+    walk->frames[walk->count++] = address;
+    return _URC_NO_REASON;
+}
+
+static unsigned capture_safe(uint64_t *frames, unsigned limit)
+{
+    struct walk walk = { frames, 0, limit };
+    _Unwind_Backtrace(note_frame, &walk);
+    return walk.count;
+}
+
+/* ---- choosing ---- */
+
+static bool thread_may_be_fast(void)
+{
+    if (thread_choice == UNDECIDED) {
+        thread_choice = SAFE;
+        if (ull_add_relaxed(&fast.threads, 1U) >= FAST_THREADS_MAX || !fast.key_made
+            || pthread_setspecific(fast.key, &fast) != 0)
+            ull_sub_relaxed(&fast.threads, 1U);
+        else
+            thread_choice = FAST;
+    }
+    return thread_choice == FAST;
+}
+
+static unsigned capture_raw(uint64_t *frames, unsigned limit)
+{
+    _Static_assert(sizeof(void *) == sizeof(uint64_t), "addresses are 64 bits wide");
+    int (*backtrace)(void **, int) = ull_load_acquire(&fast.backtrace);
+    if (backtrace != NULL && thread_may_be_fast()) {
+        int count = backtrace((void **)frames, (int)limit);
+        if (count > 0)
+            return (unsigned)count;
+    }
+    return capture_safe(frames, limit);
+}
+
+static bool is_own(uint64_t address)
+{
+    return address >= fast.own_start && address < fast.own_end;
+}
+
+unsigned ull_stack_capture(uint64_t *frames, unsigned limit)
+{
+    uint64_t raw[ULL_STACK_DEPTH_MAX + OWN_FRAMES_MAX];
+    unsigned room = sizeof raw / sizeof raw[0];
+    if (fast.own_end == 0)
+        find_own_range();
+    if (limit > ULL_STACK_DEPTH_MAX)
+        limit = ULL_STACK_DEPTH_MAX;
+    unsigned count = capture_raw(raw, limit + OWN_FRAMES_MAX < room ? limit + OWN_FRAMES_MAX : room), first = 0;
+    while (first < count && is_own(raw[first]))
+        first++;
+    while (count > first && raw[count - 1] == 0)
+        count--;
+    count = count - first < limit ? count - first : limit;
+    memcpy(frames, raw + first, count * sizeof raw[0]);
+    return count;
+}

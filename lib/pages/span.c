@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* span.c - the edges of a buffer, and what its pages say about use. The picture is in span.h. */
+#include "config.h"
+
+#include "pages/span.h"
+
+#include "base/arith.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TAIL_CHUNK_BYTES = 512 }; /* of stack, when the tail is copied in pieces */
+
+uint64_t ull_span_whole_start(const struct ull_span *span)
+{
+    return ull_round_up(span->address, ull_page_bytes());
+}
+
+uint64_t ull_span_whole_end(const struct ull_span *span)
+{
+    return ull_round_down(span->address + span->bytes, ull_page_bytes());
+}
+
+bool ull_span_measurable(uint64_t address, uint64_t bytes)
+{
+    struct ull_span span = { .address = address, .bytes = bytes };
+    uint64_t end;
+    return ull_add_fits(address, bytes, &end) && end < UINT64_MAX - ull_page_bytes()
+        && ull_span_whole_start(&span) < ull_span_whole_end(&span);
+}
+
+static uint64_t tail_bytes(const struct ull_span *span)
+{
+    return span->address + span->bytes - ull_span_whole_end(span);
+}
+
+/* Adds @bytes to a running checksum that stays 0 as long as all of them are zero. */
+static uint64_t sum_bytes(uint64_t sum, uint64_t position, const unsigned char *bytes, size_t count)
+{
+    while (count > 0) {
+        uint64_t word = 0;
+        size_t step = count < sizeof word ? count : sizeof word;
+        memcpy(&word, bytes, step);
+        if (word != 0)
+            sum += ull_mix64(word ^ (position * UINT64_C(0x9e3779b97f4a7c15)));
+        position += step;
+        bytes += step;
+        count -= step;
+    }
+    return sum;
+}
+
+/* The checksum of the tail, read without the risk of a fault: the buffer may be gone, or another process's. */
+static int sum_tail(const struct ull_pages *pages, const struct ull_span *span, uint32_t *out)
+{
+    unsigned char chunk[TAIL_CHUNK_BYTES];
+    uint64_t from = ull_span_whole_end(span), left = tail_bytes(span), position = 0, sum = 0;
+    pid_t pid = pages->pid != 0 ? pages->pid : getpid();
+    while (left > 0) {
+        size_t step = (size_t)ull_min_u64(left, sizeof chunk);
+        ssize_t got = ull_sys_read_memory(pid, (uintptr_t)from, chunk, step);
+        if (got <= 0)
+            return got < 0 ? (int)got : -EFAULT;
+        sum = sum_bytes(sum, position, chunk, (size_t)got);
+        from += (uint64_t)got;
+        position += (uint64_t)got;
+        left -= (uint64_t)got;
+    }
+    *out = (uint32_t)(sum ^ (sum >> 32));
+    if (*out == 0 && sum != 0)
+        *out = 1;
+    return 0;
+}
+
+/* Scans the whole pages and, where there is a tail, its page. */
+static int scan_span(struct ull_pages *pages, const struct ull_span *span, struct ull_extents *out)
+{
+    uint64_t start = ull_span_whole_start(span), end = ull_round_up(span->address + span->bytes, ull_page_bytes());
+    int result = ull_pages_scan(pages, start, end, out);
+    if (result == 0 && tail_bytes(span) == 0) { /* the last page is a whole one */
+        out->end_before_last = out->end;
+        out->end_before_last_granularity = out->end_granularity;
+        out->last_page_touched = false;
+    }
+    return result;
+}
+
+static uint64_t head_bytes(const struct ull_span *span)
+{
+    return ull_span_whole_start(span) - span->address;
+}
+
+/* The offset in the buffer past its last touched whole page; 0 for none. */
+static uint64_t whole_end_offset(const struct ull_span *span, const struct ull_extents *extents)
+{
+    return extents->end_before_last != 0 ? head_bytes(span) + extents->end_before_last : 0;
+}
+
+int ull_span_begin(struct ull_pages *pages, struct ull_span *span)
+{
+    struct ull_extents extents;
+    int result = scan_span(pages, span, &extents);
+    if (result == 0 && extents.last_page_touched)
+        result = sum_tail(pages, span, &span->tail_sum);
+    else
+        span->tail_sum = 0; /* a page that nobody wrote holds zeros */
+    if (result != 0) {
+        span->stale_end = span->stale_bytes = span->bytes;
+        return result;
+    }
+    span->stale_end = whole_end_offset(span, &extents);
+    span->stale_bytes = ull_min_u64(extents.touched_bytes, span->bytes);
+    return 0;
+}
+
+void ull_span_cleared(struct ull_span *span)
+{
+    span->stale_end = 0;
+    span->stale_bytes = 0;
+}
+
+int ull_span_read(struct ull_pages *pages, const struct ull_span *span, struct ull_reading *out)
+{
+    struct ull_extents extents;
+    uint32_t tail_sum = 0;
+    int result = scan_span(pages, span, &extents);
+    if (result == 0 && extents.last_page_touched)
+        result = sum_tail(pages, span, &tail_sum);
+    if (result != 0)
+        return result;
+
+    uint64_t page = ull_page_bytes(), whole = whole_end_offset(span, &extents), tail = tail_bytes(span);
+    bool tail_changed = tail > 0 && extents.last_page_touched && tail_sum != span->tail_sum;
+    bool tail_follows = tail > 0 && whole != 0 && whole == span->bytes - tail;
+
+    out->used = tail_changed || tail_follows ? span->bytes : whole != 0 ? whole : head_bytes(span);
+    out->granularity = tail_changed ? page : whole != 0 ? extents.end_before_last_granularity : page;
+    out->exact = tail_changed
+        || (!extents.doubtful && !extents.partial && out->granularity <= page
+            && (whole > span->stale_end || span->stale_end == 0));
+
+    /* The page of the tail is shared: it counts with its own bytes, and only where they were used. */
+    uint64_t tail_page = extents.last_page_touched ? page : 0;
+    bool tail_used = tail_changed || tail_follows;
+    out->touched = ull_minus_clamped(extents.touched_bytes, tail_page) + (tail_used ? tail : 0)
+        + ull_min_u64(head_bytes(span), span->bytes);
+    out->resident = ull_minus_clamped(extents.resident_bytes, tail_page) + (tail_used ? tail : 0)
+        + ull_min_u64(head_bytes(span), span->bytes);
+    out->touched = ull_min_u64(out->touched, span->bytes);
+    out->resident = ull_min_u64(out->resident, span->bytes);
+    return 0;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * file.c - opening a ledger and reaching into it.
+ *
+ * The program may be writing while we read, so each word is loaded once, into a copy, and only the copy is checked and
+ * used. The program never shortens its file; should somebody else do that while it is mapped, the read faults, as with
+ * any mapped file: that is why the directory must belong to the user.
+ */
+#include "config.h"
+
+#include "view/file.h"
+
+#include "base/arith.h"
+#include "base/atomic.h"
+#include "base/sys.h"
+#include "ullage/view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define FILE_BYTES_MAX (UINT64_C(1) << 30) /* our choice: four times what a writer makes */
+enum { BASE_COUNT_MAX = 1 << 20 };
+
+static const uint32_t entry_bytes[ULL_TABLE_COUNT] = {
+    [ULL_TABLE_STRINGS] = 1,
+    [ULL_TABLE_MODULES] = sizeof(struct ull_module_entry),
+    [ULL_TABLE_FRAMES] = sizeof(uint64_t),
+    [ULL_TABLE_SITES] = sizeof(struct ull_site_entry),
+    [ULL_TABLE_USES] = sizeof(struct ull_use_entry),
+    [ULL_TABLE_LIVE] = sizeof(struct ull_live_entry),
+};
+
+void ull_file_copy(void *to, const void *from, size_t bytes)
+{
+    uint64_t *words = to;
+    const uint64_t *source = from;
+    for (size_t i = 0; i < bytes / sizeof *words; i++)
+        words[i] = ull_load_acquire(&source[i]);
+}
+
+static bool table_is_sane(const struct ull_table_head *head, enum ull_table table)
+{
+    bool power_of_two = head->base_count != 0 && (head->base_count & (head->base_count - 1)) == 0;
+    return head->entry_bytes == entry_bytes[table] && power_of_two && head->base_count <= BASE_COUNT_MAX;
+}
+
+static int check_header(struct ull_file *file, char *error)
+{
+    struct ull_ledger_header *header = &file->header;
+    if (file->size < ULL_HEADER_BYTES) {
+        snprintf(error, ULLAGE_ERROR_BYTES, "cut off within its first %d bytes: nothing is left to read; take another "
+            "ledger (`ullage ls`)", ULL_HEADER_BYTES);
+        return -EBADMSG;
+    }
+    ull_file_copy(header, file->bytes, sizeof *header);
+    if (header->magic != ULL_LEDGER_MAGIC) {
+        snprintf(error, ULLAGE_ERROR_BYTES, "not a ledger of ullage (`ullage ls` lists those there are)");
+        return -EBADMSG;
+    }
+    if (header->version != ULL_FORMAT_VERSION) {
+        snprintf(error, ULLAGE_ERROR_BYTES, "a ledger of format version %u, and this ullage reads version %d: use the "
+            "ullage that wrote it", header->version, ULL_FORMAT_VERSION);
+        return -ENOTSUP;
+    }
+    for (unsigned table = 0; table < ULL_TABLE_COUNT; table++) {
+        if (!table_is_sane(&header->tables[table], table)) {
+            snprintf(error, ULLAGE_ERROR_BYTES, "damaged: its header describes table %u as no writer does; nothing can "
+                "be read from it", table);
+            return -EBADMSG;
+        }
+    }
+    file->cut = header->file_bytes > file->size;
+    header->run_id[sizeof header->run_id - 1] = '\0';
+    header->command_bytes = header->command_bytes < ULL_COMMAND_BYTES ? header->command_bytes : ULL_COMMAND_BYTES;
+    return 0;
+}
+
+int ull_file_parse(struct ull_file *file, const void *bytes, size_t size, char *error)
+{
+    memset(file, 0, sizeof *file);
+    file->bytes = bytes;
+    file->size = size;
+    return check_header(file, error);
+}
+
+static int explain_open(int result, char *error)
+{
+    const char *what = result == -ENOENT ? "no such ledger (`ullage ls` lists those there are)"
+        : result == -EACCES || result == -EPERM
+        ? "not readable by this user: look at it as the user who ran the program"
+        : result == -ELOOP ? "a symbolic link, which a ledger never is: name the file itself" : NULL;
+    if (what != NULL)
+        snprintf(error, ULLAGE_ERROR_BYTES, "%s", what);
+    else
+        snprintf(error, ULLAGE_ERROR_BYTES, "cannot be read: %s", strerrordesc_np(-result));
+    return result;
+}
+
+static int check_file(const struct stat *found, char *error)
+{
+    if (!S_ISREG(found->st_mode)) {
+        snprintf(error, ULLAGE_ERROR_BYTES, "not a file: name a ledger (`ullage ls`)");
+        return -EBADMSG;
+    }
+    if (found->st_uid != geteuid()) {
+        snprintf(error, ULLAGE_ERROR_BYTES, "belongs to user %lu: look at it as that user",
+            (unsigned long)found->st_uid);
+        return -EPERM;
+    }
+    if (found->st_size == 0) {
+        snprintf(error, ULLAGE_ERROR_BYTES, "empty: the process died before it wrote anything, or the copy failed");
+        return -EBADMSG;
+    }
+    if ((uint64_t)found->st_size > FILE_BYTES_MAX) {
+        snprintf(error, ULLAGE_ERROR_BYTES, "larger than any ledger: name a ledger (`ullage ls`)");
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+int ull_file_open(struct ull_file *file, const char *path, char *error)
+{
+    struct stat found;
+    memset(file, 0, sizeof *file);
+    int fd = ull_sys_openat(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    if (fd < 0)
+        return explain_open(fd, error);
+    int result = ull_sys_fstat(fd, &found);
+    if (result == 0)
+        result = check_file(&found, error);
+    if (result == 0) {
+        file->bytes = ull_sys_mmap((size_t)found.st_size, PROT_READ, MAP_SHARED, fd, 0, &result);
+        if (file->bytes == NULL)
+            explain_open(result, error);
+    }
+    ull_sys_close(fd);
+    if (result != 0)
+        return result;
+    file->size = (size_t)found.st_size;
+    file->mapped = true;
+    result = check_header(file, error);
+    if (result != 0)
+        ull_file_close(file);
+    return result;
+}
+
+void ull_file_close(struct ull_file *file)
+{
+    if (file->mapped)
+        ull_sys_munmap((void *)(uintptr_t)file->bytes, file->size);
+    file->bytes = NULL;
+    file->mapped = false;
+}
+
+/* ---- entries ---- */
+
+/* Where segment @segment lies, if all of it is in the file. */
+static bool segment_range(const struct ull_file *file, enum ull_table table, unsigned segment, uint64_t *offset)
+{
+    const struct ull_table_head *head = &file->header.tables[table];
+    uint64_t bytes, end;
+    if (segment >= ULL_SEGMENTS_MAX || head->segment_offset[segment] == 0)
+        return false;
+    *offset = head->segment_offset[segment];
+    return ull_mul_fits((uint64_t)head->base_count << segment, head->entry_bytes, &bytes)
+        && ull_add_fits(*offset, bytes, &end) && *offset >= ULL_HEADER_BYTES && *offset % 8 == 0 && end <= file->size;
+}
+
+uint64_t ull_file_count(const struct ull_file *file, enum ull_table table)
+{
+    const struct ull_table_head *head = &file->header.tables[table];
+    uint64_t count = 0, offset;
+    for (unsigned segment = 0; segment_range(file, table, segment, &offset); segment++)
+        count += (uint64_t)head->base_count << segment;
+    return ull_min_u64(count, head->reserved_count);
+}
+
+const void *ull_file_run(const struct ull_file *file, enum ull_table table, uint64_t index, uint64_t count)
+{
+    const struct ull_table_head *head = &file->header.tables[table];
+    uint64_t offset;
+    if (index / head->base_count + 1 >= UINT64_C(1) << ULL_SEGMENTS_MAX)
+        return NULL;
+    unsigned segment = 63U - (unsigned)__builtin_clzll(index / head->base_count + 1);
+    uint64_t first = (uint64_t)head->base_count * ((UINT64_C(1) << segment) - 1);
+    uint64_t room = ((uint64_t)head->base_count << segment) - (index - first);
+    if (count > room || !segment_range(file, table, segment, &offset))
+        return NULL;
+    return file->bytes + offset + (index - first) * head->entry_bytes;
+}
+
+const void *ull_file_entry(const struct ull_file *file, enum ull_table table, uint64_t index)
+{
+    return ull_file_run(file, table, index, 1);
+}

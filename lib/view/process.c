@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * process.c - liveness by three facts, because a pid alone is reused, and because execve(2) keeps pid and start time
+ * but not the mapped ledger.
+ */
+#include "config.h"
+
+#include "view/process.h"
+
+#include "base/arith.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* State letter and start time of /proc/PID/stat; false if there is no such process. */
+static bool read_stat(uint32_t pid, char *letter, uint64_t *ticks)
+{
+    char path[32], text[512];
+    snprintf(path, sizeof path, "/proc/%u/stat", pid);
+    int fd = ull_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+    if (fd < 0)
+        return false;
+    ssize_t got = ull_sys_read(fd, text, sizeof text - 1);
+    ull_sys_close(fd);
+    if (got <= 0)
+        return false;
+    text[got] = '\0';
+    const char *at = strrchr(text, ')');
+    if (at == NULL || at[1] != ' ')
+        return false;
+    *letter = at[2];
+    for (int field = 2; at != NULL && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at != NULL && sscanf(at, "%lu", ticks) == 1;
+}
+
+bool ull_process_is_live(const struct ull_ledger_header *header)
+{
+    struct ull_ledger_header seen;
+    uint64_t ticks = 0;
+    char letter = '?';
+    if (header->ended != ULL_ENDED_NOT || header->pid == 0 || header->pid > INT32_MAX
+        || !read_stat(header->pid, &letter, &ticks) || letter == 'Z' || letter == 'X')
+        return false;
+    if (header->process_start_ticks != 0 && ticks != header->process_start_ticks)
+        return false;
+    size_t bytes = offsetof(struct ull_ledger_header, start_monotonic_ns);
+    ssize_t got = ull_sys_read_memory((pid_t)header->pid, header->self_address, &seen, bytes);
+    if (got == -EPERM)
+        return true; /* we may not look: pid and start time agree */
+    return got == (ssize_t)bytes && seen.magic == ULL_LEDGER_MAGIC && seen.pid == header->pid
+        && seen.start_unix_ns == header->start_unix_ns;
+}
+
+struct ull_process ull_process_judge(const struct ull_ledger_header *header, const struct ull_sidecar_header *sidecar)
+{
+    struct ull_process process = { ULLAGE_STATE_KILLED, -1, 0, header->last_event_monotonic_ns };
+    if (sidecar != NULL)
+        process.now_monotonic_ns = ull_max_u64(process.now_monotonic_ns, sidecar->scanned_monotonic_ns);
+    if (header->ended == ULL_ENDED_EXIT) {
+        process.state = ULLAGE_STATE_EXITED;
+        process.exit_status = (int)(header->exit_status & 0xff);
+        process.now_monotonic_ns = ull_max_u64(process.now_monotonic_ns, header->ended_monotonic_ns);
+    }
+    if (sidecar != NULL && sidecar->ended != ULL_SIDECAR_RUNNING) {
+        bool killed = sidecar->ended == ULL_SIDECAR_KILLED;
+        process.state = killed ? ULLAGE_STATE_KILLED : ULLAGE_STATE_EXITED;
+        process.signal = killed ? (int)(sidecar->signal & 0x7f) : 0;
+        process.exit_status = killed ? -1 : (int)(sidecar->exit_status & 0xff);
+        process.now_monotonic_ns = ull_max_u64(process.now_monotonic_ns, sidecar->ended_monotonic_ns);
+    } else if (ull_process_is_live(header)) {
+        process.state = ULLAGE_STATE_LIVE;
+        process.now_monotonic_ns = ull_sys_monotonic_ns();
+    } else if (header->ended != ULL_ENDED_EXIT) {
+        char letter;
+        uint64_t ticks;
+        /* The same process, with another image: it called execve(2). */
+        if (header->process_start_ticks != 0 && header->pid <= INT32_MAX && read_stat(header->pid, &letter, &ticks)
+            && ticks == header->process_start_ticks && letter != 'Z' && letter != 'X')
+            process.state = ULLAGE_STATE_EXITED;
+    }
+    return process;
+}

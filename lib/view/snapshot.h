@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * snapshot.h - what a snapshot holds: the one thing that exporters see.
+ *
+ * All sums saturate, all strings are clean (clean.h), every share of a site is decided. Nothing points into the ledger.
+ */
+#ifndef ULL_VIEW_SNAPSHOT_H
+#define ULL_VIEW_SNAPSHOT_H
+
+#include "ledger/format.h"
+#include "ullage/view.h"
+#include "view/arena.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ull_frame {
+    const char *function; /* NULL: unknown */
+    const char *file;     /* whole path; NULL */
+    const char *object;   /* path of the mapped file; NULL: none */
+    uint64_t line;        /* 0: unknown */
+    uint64_t offset;      /* virtual address of the call in the object; the process's address without one */
+    bool inlined;         /* shares its address with the frame after it */
+};
+
+/* Buffers whose use is known, one way or the other: what a ledger's population holds, plus live ones. */
+struct ull_known {
+    uint64_t count, requested_bytes, used_bytes, used_max_bytes;
+    uint64_t requested_min_bytes; /* 0: none */
+    uint64_t granularity_bytes;
+    uint64_t shares[ULL_SHARE_COUNT];
+    uint64_t used[ULL_BUCKET_COUNT];
+};
+
+enum ull_used_is { ULL_USED_UNKNOWN, ULL_USED_MEASURED, ULL_USED_UPPER_BOUND };
+enum ull_flag { ULL_FLAG_NONE, ULL_FLAG_OVERSIZED, ULL_FLAG_START_SMALL, ULL_FLAG_SPARSE };
+
+struct ull_site {
+    uint64_t id;
+    uint32_t kind;
+    const struct ull_frame *frames;
+    unsigned frame_count;
+    unsigned shown; /* index of the frame that names the site */
+    uint64_t allocations, frees, live_count;
+    uint64_t requested_live, requested_peak, requested_total, requested_max;
+
+    struct ull_known known[ULL_PRECISION_COUNT]; /* both kinds of reading, live ones merged in */
+    struct ull_known deciding;                   /* those that decide: exact ones if there are enough, else all */
+    enum ull_used_is used_is;
+    uint64_t used_p50, used_p99;
+    uint64_t used_age_ns; /* of the oldest reading of a live buffer */
+    uint64_t touched_count, touched_bytes, touched_max, touched_p99;
+    uint64_t touched_shares[ULL_SHARE_COUNT];
+    uint64_t touched_log2[64];
+    uint64_t resident_live;
+    uint64_t live_read; /* live buffers with a reading */
+    uint64_t ullage_live, ullage_total, ullage_peak;
+
+    enum ull_flag flag;
+    uint64_t suggested; /* 0: none */
+    double exact_share; /* of the buffers known */
+};
+
+struct ull_totals {
+    uint64_t allocations, frees;
+    uint64_t requested_live, requested_peak, requested_total;
+    uint64_t ullage_live, ullage_peak;
+};
+
+struct ullage_snapshot {
+    struct ull_arena arena;
+    bool has_ledger;
+
+    uint32_t pid, parent_pid;
+    const char *command;
+    enum ullage_state state;
+    int exit_status; /* -1: unknown */
+    int signal;      /* 0: none known */
+    uint64_t started_unix_ns, uptime_ns;
+    const char *pages_method;
+    uint64_t min_bytes, sample_bytes, page_bytes;
+
+    struct ull_totals totals;
+    struct ull_site *sites; /* by ullage_peak, largest first */
+    size_t site_count;
+    struct ull_site other;
+    uint64_t counters[ULL_COUNTER_COUNT];
+    const char **warnings;
+    size_t warning_count, warning_room;
+    const char *hint; /* how to get names; NULL */
+    struct ullage_snapshot **children;
+    size_t child_count;
+};
+
+/* Adds a line to the warnings, as printf. Without memory it is lost. */
+__attribute__((format(printf, 2, 3))) void ull_snapshot_warn(struct ullage_snapshot *snapshot, const char *format, ...);
+
+/* Sums that stay at the top instead of wrapping: a hostile ledger may hold any number. */
+static inline void ull_saturating_add(uint64_t *sum, uint64_t value)
+{
+    if (__builtin_add_overflow(*sum, value, sum))
+        *sum = UINT64_MAX;
+}
+
+#endif

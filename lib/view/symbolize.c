@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* symbolize.c - libdw behind a small face; one Dwfl a module, opened when its first frame is asked for. */
+#include "config.h"
+
+#include "view/symbolize.h"
+
+#include "base/sys.h"
+
+#include <dlfcn.h>
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <elfutils/libdwfl.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct opened {
+    struct ull_symbol_module what;
+    bool tried, changed, no_debug;
+    Dwfl *session;
+    Dwfl_Module *module;
+    GElf_Addr bias; /* session address = bias + virtual address in the file */
+};
+
+struct ull_symbolizer {
+    struct opened *modules;
+    int count, room;
+    char *debug_path; /* as elfutils wants it */
+    Dwfl_Callbacks callbacks;
+    char *(*demangle)(const char *, char *, size_t *, int *); /* libstdc++'s, if this system has it */
+    void *demangler;
+};
+
+struct ull_symbolizer *ull_symbolizer_create(const char *debug_directory)
+{
+    struct ull_symbolizer *symbolizer = calloc(1, sizeof *symbolizer);
+    if (symbolizer == NULL)
+        return NULL;
+    if (debug_directory == NULL || asprintf(&symbolizer->debug_path, "+:.debug:/usr/lib/debug:%s", debug_directory) < 0)
+        symbolizer->debug_path = NULL;
+    symbolizer->callbacks = (Dwfl_Callbacks) {
+        .find_elf = dwfl_build_id_find_elf,
+        .find_debuginfo = dwfl_standard_find_debuginfo,
+        .section_address = dwfl_offline_section_address,
+        .debuginfo_path = symbolizer->debug_path != NULL ? &symbolizer->debug_path : NULL,
+    };
+    symbolizer->demangler = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_LOCAL);
+    if (symbolizer->demangler != NULL)
+        *(void **)(void *)&symbolizer->demangle = dlsym(symbolizer->demangler, "__cxa_demangle");
+    return symbolizer;
+}
+
+void ull_symbolizer_destroy(struct ull_symbolizer *symbolizer)
+{
+    if (symbolizer == NULL)
+        return;
+    for (int i = 0; i < symbolizer->count; i++)
+        if (symbolizer->modules[i].session != NULL)
+            dwfl_end(symbolizer->modules[i].session);
+    if (symbolizer->demangler != NULL)
+        dlclose(symbolizer->demangler);
+    free(symbolizer->modules);
+    free(symbolizer->debug_path);
+    free(symbolizer);
+}
+
+int ull_symbolizer_add(struct ull_symbolizer *symbolizer, const struct ull_symbol_module *module)
+{
+    if (symbolizer->count == symbolizer->room) {
+        int room = symbolizer->room == 0 ? 32 : symbolizer->room * 2;
+        struct opened *grown = reallocarray(symbolizer->modules, (size_t)room, sizeof *grown);
+        if (grown == NULL)
+            return -1;
+        symbolizer->modules = grown;
+        symbolizer->room = room;
+    }
+    symbolizer->modules[symbolizer->count] = (struct opened) { .what = *module };
+    return symbolizer->count++;
+}
+
+/* ---- opening ---- */
+
+static int open_regular(const char *path)
+{
+    struct stat found;
+    int fd = ull_sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
+    if (fd >= 0 && (ull_sys_fstat(fd, &found) != 0 || !S_ISREG(found.st_mode))) {
+        ull_sys_close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool is_recorded_build(const struct opened *opened)
+{
+    const unsigned char *bits;
+    GElf_Addr where;
+    int length = dwfl_module_build_id(opened->module, &bits, &where);
+    if (opened->what.build_id_bytes == 0 || length <= 0)
+        return opened->what.build_id_bytes == 0 && length <= 0;
+    return (uint32_t)length == opened->what.build_id_bytes && memcmp(bits, opened->what.build_id, (size_t)length) == 0;
+}
+
+static void open_module(struct ull_symbolizer *symbolizer, struct opened *opened)
+{
+    opened->tried = true;
+    if (opened->what.raw_path[0] != '/')
+        return; /* the vDSO */
+    int fd = open_regular(opened->what.raw_path);
+    if (fd < 0)
+        return;
+    opened->session = dwfl_begin(&symbolizer->callbacks);
+    if (opened->session != NULL) {
+        dwfl_report_begin(opened->session);
+        opened->module = dwfl_report_offline(opened->session, "", opened->what.raw_path, fd);
+        dwfl_report_end(opened->session, NULL, NULL);
+    }
+    if (opened->module == NULL) {
+        ull_sys_close(fd); /* on success it is the session's */
+        return;
+    }
+    opened->changed = !is_recorded_build(opened);
+    if (opened->changed || dwfl_module_getelf(opened->module, &opened->bias) == NULL)
+        opened->module = NULL;
+    else {
+        Dwarf_Addr unused;
+        opened->no_debug = dwfl_module_getdwarf(opened->module, &unused) == NULL;
+    }
+}
+
+static struct opened *module_at(struct ull_symbolizer *symbolizer, int module)
+{
+    if (module < 0 || module >= symbolizer->count)
+        return NULL;
+    struct opened *opened = &symbolizer->modules[module];
+    if (!opened->tried)
+        open_module(symbolizer, opened);
+    return opened;
+}
+
+bool ull_symbolizer_changed(const struct ull_symbolizer *symbolizer, int module)
+{
+    return module >= 0 && module < symbolizer->count && symbolizer->modules[module].changed;
+}
+
+bool ull_symbolizer_lacks_debug(const struct ull_symbolizer *symbolizer, const char *object)
+{
+    for (int i = 0; i < symbolizer->count; i++)
+        if (symbolizer->modules[i].no_debug && strcmp(symbolizer->modules[i].what.path, object) == 0)
+            return true;
+    return false;
+}
+
+/* ---- names ---- */
+
+static const char *copy_text(struct ull_arena *arena, const char *text)
+{
+    return text != NULL ? ull_arena_text(arena, text, strlen(text)) : NULL;
+}
+
+/* Text for people; a mangled C++ name is kept where nothing can demangle it. */
+static const char *function_name(const struct ull_symbolizer *symbolizer, struct ull_arena *arena, const char *name)
+{
+    int status = -1;
+    char *plain = NULL;
+    if (name != NULL && strncmp(name, "_Z", 2) == 0 && strlen(name) < 16384 && symbolizer->demangle != NULL)
+        plain = symbolizer->demangle(name, NULL, NULL, &status);
+    const char *kept = copy_text(arena, plain != NULL && status == 0 ? plain : name);
+    free(plain);
+    return kept;
+}
+
+static const char *die_name(Dwarf_Die *die)
+{
+    Dwarf_Attribute attribute;
+    const char *linkage = NULL;
+    if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) != NULL)
+        linkage = dwarf_formstring(&attribute);
+    return linkage != NULL ? linkage : dwarf_diename(die);
+}
+
+/* Where an inlined function was called from. */
+static void call_site(Dwarf_Die *cu, Dwarf_Die *inlined, const char **file, uint64_t *line)
+{
+    Dwarf_Attribute attribute;
+    Dwarf_Word number;
+    Dwarf_Files *files;
+    size_t count;
+    *file = NULL;
+    *line = 0;
+    if (dwarf_formudata(dwarf_attr(inlined, DW_AT_call_line, &attribute), &number) == 0)
+        *line = number;
+    if (dwarf_formudata(dwarf_attr(inlined, DW_AT_call_file, &attribute), &number) == 0
+        && dwarf_getsrcfiles(cu, &files, &count) == 0 && number < count)
+        *file = dwarf_filesrc(files, number, NULL, NULL);
+}
+
+/* The scopes around @address, innermost first, through what was inlined; freed by the caller. */
+static int scopes_at(Dwarf_Die *cu, Dwarf_Addr address, Dwarf_Die **scopes)
+{
+    Dwarf_Die *found = NULL;
+    int count = dwarf_getscopes(cu, address, &found);
+    if (count <= 0)
+        return 0;
+    Dwarf_Die innermost = found[0];
+    free(found);
+    *scopes = NULL;
+    count = dwarf_getscopes_die(&innermost, scopes);
+    return count > 0 ? count : 0;
+}
+
+static unsigned frames_by_dwarf(const struct ull_symbolizer *symbolizer, struct opened *opened, GElf_Addr address,
+    struct ull_arena *arena, struct ull_frame *frames, unsigned room)
+{
+    Dwarf_Addr bias;
+    Dwarf_Die *scopes = NULL, *cu = dwfl_module_addrdie(opened->module, address, &bias);
+    unsigned filled = 0;
+    int line_number = 0;
+    if (cu == NULL)
+        return 0;
+    Dwfl_Line *line = dwfl_module_getsrc(opened->module, address);
+    const char *file = line != NULL ? dwfl_lineinfo(line, NULL, &line_number, NULL, NULL, NULL) : NULL;
+    uint64_t at_line = line_number > 0 ? (uint64_t)line_number : 0;
+    int count = scopes_at(cu, address - bias, &scopes);
+    for (int i = 0; i < count && filled < room; i++) {
+        int tag = dwarf_tag(&scopes[i]);
+        if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram)
+            continue;
+        frames[filled].function = function_name(symbolizer, arena, die_name(&scopes[i]));
+        frames[filled].file = copy_text(arena, file);
+        frames[filled].line = at_line;
+        frames[filled++].inlined = tag == DW_TAG_inlined_subroutine;
+        if (tag == DW_TAG_subprogram)
+            break;
+        call_site(cu, &scopes[i], &file, &at_line);
+    }
+    free(scopes);
+    if (filled > 0)
+        frames[filled - 1].inlined = false;
+    return filled;
+}
+
+/* From the symbol table, only where a symbol really covers the address: the nearest one before would be a guess. */
+static const char *covering_symbol(struct opened *opened, GElf_Addr address)
+{
+    GElf_Sym symbol;
+    GElf_Off into;
+    const char *name = dwfl_module_addrinfo(opened->module, address, &into, &symbol, NULL, NULL, NULL);
+    return name != NULL && symbol.st_size != 0 && into < symbol.st_size ? name : NULL;
+}
+
+unsigned ull_symbolizer_frames(struct ull_symbolizer *symbolizer, int module, uint64_t offset, struct ull_arena *arena,
+    struct ull_frame *frames, unsigned room)
+{
+    struct opened *opened = module_at(symbolizer, module);
+    unsigned filled = 0;
+    if (room == 0)
+        return 0;
+    memset(frames, 0, room * sizeof frames[0]);
+    if (opened != NULL && opened->module != NULL && offset != 0) {
+        GElf_Addr address = opened->bias + offset - 1; /* the call, not what follows it */
+        filled = frames_by_dwarf(symbolizer, opened, address, arena, frames, room);
+        if (filled == 0)
+            frames[0].function = function_name(symbolizer, arena, covering_symbol(opened, address));
+    }
+    filled = filled == 0 ? 1 : filled;
+    for (unsigned i = 0; i < filled; i++) {
+        frames[i].object = opened != NULL ? opened->what.path : NULL;
+        frames[i].offset = offset;
+    }
+    return filled;
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+bool ull_symbol_is_wrapper(const struct ull_frame *frame)
+{
+    static const char *const objects[] = { "libc.so.", "libc-2.", "ld-linux", "libstdc++.so.", "libc++.so.",
+        "libgcc_s.so.", "libjemalloc.so.", "libtcmalloc", "libmimalloc.so", "libullage" };
+    static const char *const functions[] = { "operator new", "std::", "__gnu_cxx::", "void std::", "std::pmr" };
+    const char *name = frame->object != NULL ? strrchr(frame->object, '/') : NULL;
+    name = name != NULL ? name + 1 : frame->object;
+    for (size_t i = 0; name != NULL && i < sizeof objects / sizeof objects[0]; i++)
+        if (begins(name, objects[i]))
+            return true;
+    for (size_t i = 0; frame->function != NULL && i < sizeof functions / sizeof functions[0]; i++)
+        if (begins(frame->function, functions[i]))
+            return true;
+    return false;
+}

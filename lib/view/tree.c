@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* tree.c - the processes of one run: the first one, and the others as its children. */
+#include "config.h"
+
+#include "view/snapshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static int add_child(struct ullage_snapshot *parent, struct ullage_snapshot *child)
+{
+    struct ullage_snapshot **grown
+        = reallocarray(parent->children, parent->child_count + 1, sizeof parent->children[0]);
+    if (grown == NULL)
+        return -ENOMEM;
+    parent->children = grown;
+    parent->children[parent->child_count++] = child;
+    return 0;
+}
+
+/* The process among @root and what hangs below it; the newest image of it first. */
+static struct ullage_snapshot *find(struct ullage_snapshot *root, uint32_t pid)
+{
+    if (root->pid == pid)
+        return root;
+    for (size_t i = 0; i < root->child_count; i++) {
+        struct ullage_snapshot *found = find(root->children[i], pid);
+        if (found != NULL)
+            return found;
+    }
+    return NULL;
+}
+
+/* The first process without a ledger: static, setuid, or it asked for nothing that is recorded. */
+static struct ullage_snapshot *empty_root(pid_t pid, const char *command)
+{
+    struct ullage_snapshot *root = calloc(1, sizeof *root);
+    if (root == NULL)
+        return NULL;
+    root->pid = (uint32_t)pid;
+    root->exit_status = -1;
+    root->pages_method = "unknown";
+    root->command = ull_arena_text(&root->arena, command, strlen(command));
+    root->warning_room = 4;
+    root->warnings = ull_arena_alloc(&root->arena, root->warning_room, sizeof root->warnings[0]);
+    if (root->command == NULL || root->warnings == NULL) {
+        ullage_snapshot_destroy(root);
+        return NULL;
+    }
+    return root;
+}
+
+static void set_status(struct ullage_snapshot *root, int status)
+{
+    if (status < 0) {
+        root->state = ULLAGE_STATE_LIVE;
+    } else if (WIFSIGNALED(status)) {
+        root->state = ULLAGE_STATE_KILLED;
+        root->signal = WTERMSIG(status);
+        root->exit_status = -1;
+    } else {
+        root->state = ULLAGE_STATE_EXITED;
+        root->exit_status = WEXITSTATUS(status);
+        root->signal = 0;
+    }
+}
+
+/* Oldest ledger first, so that a parent is there before its children; the others of the run hang on the root. */
+static int hang_children(struct ullage_snapshot *root, const struct ullage_ledger_info *list, size_t count,
+    const char *run_id, const char *root_path, const struct ullage_snapshot_options *opt)
+{
+    for (size_t i = count; i-- > 0;) {
+        struct ullage_snapshot *child;
+        char error[ULLAGE_ERROR_BYTES];
+        if (strcmp(list[i].run_id, run_id) != 0 || (root_path != NULL && strcmp(list[i].path, root_path) == 0))
+            continue;
+        if (ullage_snapshot_take(&child, list[i].path, opt, error) != 0) {
+            ull_snapshot_warn(root, "%s: %s", list[i].path, error);
+            continue;
+        }
+        struct ullage_snapshot *parent = child->pid != root->pid ? find(root, child->parent_pid) : root;
+        if (add_child(parent != NULL ? parent : root, child) != 0) {
+            ullage_snapshot_destroy(child);
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+int ullage_snapshot_take_run(struct ullage_snapshot **out, const char *run_id, pid_t pid, const char *command,
+    int status, const struct ullage_snapshot_options *opt, char *error)
+{
+    struct ullage_ledger_info *list;
+    struct ullage_snapshot *root = NULL;
+    const char *root_path = NULL;
+    size_t count;
+    int result = ullage_ledger_list(&list, &count, NULL);
+    if (result != 0) {
+        snprintf(error, ULLAGE_ERROR_BYTES, "the directory of ledgers cannot be read: %s", strerrordesc_np(-result));
+        return result;
+    }
+    for (size_t i = 0; i < count && root_path == NULL; i++)
+        if (list[i].pid == pid && strcmp(list[i].run_id, run_id) == 0)
+            root_path = list[i].path;
+    if (root_path != NULL)
+        result = ullage_snapshot_take(&root, root_path, opt, error);
+    else
+        root = empty_root(pid, command);
+    if (result == 0 && root == NULL)
+        result = -ENOMEM;
+    if (result == 0) {
+        set_status(root, status);
+        result = hang_children(root, list, count, run_id, root_path, opt);
+    }
+    ullage_ledger_list_free(list);
+    if (result != 0) {
+        ullage_snapshot_destroy(root);
+        return result;
+    }
+    *out = root;
+    return 0;
+}
+
+size_t ullage_snapshot_flagged(const struct ullage_snapshot *snapshot)
+{
+    size_t flagged = 0;
+    for (size_t i = 0; i < snapshot->site_count; i++)
+        flagged += snapshot->sites[i].flag != ULL_FLAG_NONE;
+    for (size_t i = 0; i < snapshot->child_count; i++)
+        flagged += ullage_snapshot_flagged(snapshot->children[i]);
+    return flagged;
+}
+
+size_t ullage_snapshot_running(const struct ullage_snapshot *snapshot, pid_t *pids, size_t room)
+{
+    size_t running = 0;
+    if (snapshot->state == ULLAGE_STATE_LIVE) {
+        if (running < room)
+            pids[running] = (pid_t)snapshot->pid;
+        running++;
+    }
+    for (size_t i = 0; i < snapshot->child_count; i++)
+        running += ullage_snapshot_running(snapshot->children[i], running < room ? pids + running : NULL,
+            running < room ? room - running : 0);
+    return running;
+}
+
+bool ullage_snapshot_has_ledger(const struct ullage_snapshot *snapshot)
+{
+    if (snapshot->has_ledger)
+        return true;
+    for (size_t i = 0; i < snapshot->child_count; i++)
+        if (ullage_snapshot_has_ledger(snapshot->children[i]))
+            return true;
+    return false;
+}

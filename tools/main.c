@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* main.c - the command: which verb. */
+#include "config.h"
+
+#include "command.h"
+
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} verbs[] = {
+    { "run", cmd_run, "run a program and report its oversized buffers" },
+    { "report", cmd_report, "report on a process, live or dead" },
+    { "ls", cmd_ls, "list the processes that have a ledger" },
+};
+
+static void help(FILE *to)
+{
+    fputs("Usage: ullage VERB [OPTION]... [ARGUMENT]...\n"
+          "Finds buffers that are larger than what is put into them.\n\n",
+        to);
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].help);
+    fputs("\n`ullage VERB --help` tells more. Begin with: ullage run -- PROGRAM\n", to);
+}
+
+int main(int argc, char **argv)
+{
+    const char *verb = argc > 1 ? argv[1] : NULL;
+    if (verb == NULL) {
+        help(stderr);
+        return EXIT_TROUBLE;
+    }
+    if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 || strcmp(verb, "help") == 0) {
+        help(stdout);
+        return 0;
+    }
+    if (strcmp(verb, "--version") == 0) {
+        printf("ullage %s\n", ullage_version());
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        if (strcmp(verb, verbs[i].name) == 0)
+            return verbs[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "ullage: no verb '%s'; there are:", verb);
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        fprintf(stderr, " %s", verbs[i].name);
+    fputs(" (ullage --help)\n", stderr);
+    return EXIT_TROUBLE;
+}
