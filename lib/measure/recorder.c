@@ -255,7 +255,7 @@ static bool measure_live(void *context, const struct ull_live_buffer *buffer)
 {
     const struct round *round = context;
     struct ull_reading reading;
-    if ((buffer->flags & ULL_LIVE_MEASURABLE) != 0 && ull_use_read(&recorder.use, buffer, &reading) == 0) {
+    if ((buffer->flags & ULL_LIVE_MEASURABLE) != 0 && ull_use_read(&recorder.use, buffer, ULL_SPAN_SHARED, &reading) == 0) {
         ull_live_publish_reading(&ull_gate.live, buffer, reading.used, reading.touched, reading.resident,
             reading.granularity | (reading.exact ? ULL_READ_EXACT : 0));
         ull_ledger_count(&recorder.ledger, ULL_COUNTER_rescans_total, 1);
@@ -414,7 +414,7 @@ static void read_before_free(struct ull_recorder_move *move)
     if ((move->old.flags & ULL_LIVE_MEASURABLE) == 0 || ull_load_acquire(&recorder.state) != RECORDING)
         return;
     ull_ledger_count(&recorder.ledger, ULL_COUNTER_scans_total, 1);
-    if (ull_use_read(&recorder.use, &move->old, &reading) != 0) {
+    if (ull_use_read(&recorder.use, &move->old, ULL_SPAN_OWNED, &reading) != 0) {
         ull_ledger_count(&recorder.ledger, ULL_COUNTER_scans_failed_total, 1);
         return;
     }
@@ -423,7 +423,6 @@ static void read_before_free(struct ull_recorder_move *move)
     move->used = reading.used;
     move->touched = reading.touched;
     move->granularity = reading.granularity;
-    ull_store_relaxed(&recorder.ledger.header->pages_method, ull_load_relaxed(&recorder.use.pages.method));
 }
 
 static void count_end(const struct ull_recorder_move *move)
@@ -490,7 +489,6 @@ void ull_recorder_exit(int status)
             struct round round = { ull_sys_precise_ns() + EXIT_BUDGET_NS };
             uint64_t cursor = 0, total = ull_load_relaxed(&ull_gate.live.total);
             ull_live_visit(&ull_gate.live, &cursor, (unsigned)ull_min_u64(total + 1, UINT32_MAX), measure_live, &round);
-            ull_store_relaxed(&recorder.ledger.header->pages_method, ull_load_relaxed(&recorder.use.pages.method));
             ull_ledger_mark_ended(&recorder.ledger, status);
         }
         leave();

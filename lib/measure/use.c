@@ -85,6 +85,7 @@ void ull_use_begin(struct ull_use *use, struct ull_live_buffer *buffer, enum ull
     buffer->stale_end = span.stale_end;
     buffer->stale_bytes = span.stale_bytes;
     buffer->tail_sum = span.tail_sum;
+    ull_store_relaxed(&ledger->header->pages_method, ull_load_relaxed(&use->pages.method));
 }
 
 void ull_use_grown_in_place(struct ull_live_buffer *buffer, const struct ull_live_buffer *old)
@@ -95,8 +96,9 @@ void ull_use_grown_in_place(struct ull_live_buffer *buffer, const struct ull_liv
     buffer->stale_bytes = ull_min_u64(old->stale_bytes, buffer->stale_bytes);
 }
 
-int ull_use_read(struct ull_use *use, const struct ull_live_buffer *buffer, struct ull_reading *out)
+int ull_use_read(struct ull_use *use, const struct ull_live_buffer *buffer, enum ull_span_access access,
+    struct ull_reading *out)
 {
     struct ull_span span = span_of(buffer);
-    return ull_span_read(&use->pages, &span, out);
+    return ull_span_read(&use->pages, &span, access, out);
 }

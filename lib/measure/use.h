@@ -35,6 +35,7 @@ void ull_use_begin(struct ull_use *use, struct ull_live_buffer *buffer, enum ull
 void ull_use_grown_in_place(struct ull_live_buffer *buffer, const struct ull_live_buffer *old);
 
 /* Measures now. 0 or -errno. Threads: any that keeps the buffer from being freed. */
-int ull_use_read(struct ull_use *use, const struct ull_live_buffer *buffer, struct ull_reading *out);
+int ull_use_read(struct ull_use *use, const struct ull_live_buffer *buffer, enum ull_span_access access,
+    struct ull_reading *out);
 
 #endif

@@ -4,7 +4,9 @@
  *
  * The held descriptor is the delicate part. A daemon may close every descriptor it does not know (closefrom(3)), and a
  * later open gets our number; a forked child inherits a descriptor that still reads the parent. So it has a high
- * number, is close-on-exec, and device and inode are compared before each use; a lost one is opened again.
+ * number, is close-on-exec, and device and inode are compared before it is read; a lost one is opened again. The ioctl
+ * harms nothing on a foreign descriptor, which refuses it: there the comparison, a fifth of the cost of a scan, is made
+ * each CHECK_INTERVAL uses and after every refusal, to catch a pagemap of another process that the program opened.
  */
 #include "config.h"
 
@@ -45,6 +47,7 @@ enum {
     CALLS_A_SCAN = 128,   /* our choice: about 3,000 regions, under 1 ms; past it the rest counts as touched */
     ENTRIES_A_READ = 128, /* 1 KiB of stack: 512 KiB of buffer a read */
     PAGES_A_MINCORE = 1024,
+    CHECK_INTERVAL = 64,
     HIGH_DESCRIPTOR = 900, /* our choice: above what shells and select(2) loops use, below RLIMIT_NOFILE's usual 1,024 */
 };
 #define HUGE_PAGE_BYTES (UINT64_C(2) << 20) /* of x86-64 and of arm64 with 4 KiB pages */
@@ -145,10 +148,12 @@ static int open_pagemap(struct ull_pages *pages)
     return fd;
 }
 
-/* A checked descriptor of pagemap, or -errno. */
-static int pagemap_fd(struct ull_pages *pages)
+/* A descriptor of pagemap, checked if @check, or -errno. */
+static int pagemap_fd(struct ull_pages *pages, bool check)
 {
     int fd = ull_load_acquire(&pages->fd);
+    if (fd >= 0 && !check)
+        return fd;
     if (is_ours(pages, fd))
         return fd;
     pthread_mutex_lock(&pages->opening);
@@ -222,7 +227,8 @@ static int scan_by_ioctl(struct ull_pages *pages, int fd, struct walk *w)
         if (count == -EINTR)
             continue;
         if (count < 0)
-            return count == -ENOTTY || count == -EINVAL || count == -EPERM || count == -ENOSYS ? -ENOTSUP : count;
+            return count == -ENOTTY || count == -EINVAL || count == -EPERM || count == -ENOSYS || count == -EBADF
+                ? -ENOTSUP : count;
         for (int i = 0; i < count; i++)
             add_touched(w, regions[i].start, regions[i].end, (regions[i].categories & CATEGORY_PRESENT) != 0,
                 (regions[i].categories & CATEGORY_HUGE) != 0);
@@ -304,10 +310,16 @@ static int scan_by(struct ull_pages *pages, uint32_t method, struct walk *w)
 {
     if (method == ULL_PAGES_MINCORE)
         return scan_by_mincore(pages, w);
-    int fd = pagemap_fd(pages);
-    if (fd < 0)
-        return fd == -ENOENT && pages->pid != 0 ? -ESRCH : -ENOTSUP;
-    return method == ULL_PAGES_SCAN ? scan_by_ioctl(pages, fd, w) : scan_by_reading(pages, fd, w);
+    bool check = method != ULL_PAGES_SCAN || ull_add_relaxed(&pages->uses, 1U) % CHECK_INTERVAL == 0;
+    for (;; check = true) {
+        int fd = pagemap_fd(pages, check);
+        if (fd < 0)
+            return fd == -ENOENT && pages->pid != 0 ? -ESRCH : -ENOTSUP;
+        int result = method == ULL_PAGES_SCAN ? scan_by_ioctl(pages, fd, w) : scan_by_reading(pages, fd, w);
+        if (result >= 0 || check)
+            return result;
+        memset(w->out, 0, sizeof *w->out); /* perhaps the number is somebody else's now: once more, checked */
+    }
 }
 
 int ull_pages_scan(struct ull_pages *pages, uint64_t start, uint64_t end, struct ull_extents *out)

@@ -39,6 +39,7 @@ struct ull_pages {
     pid_t pid; /* 0: this process */
     int fd;    /* of pagemap, or -1; atomic */
     uint32_t method; /* enum ull_pages_method; atomic, moves down the list only */
+    uint32_t uses;   /* so far; atomic */
     uint32_t forced; /* the method a test or the user asked for, or ULL_PAGES_UNTRIED */
     uint64_t device, inode; /* of fd, to know it again */
     bool huge_possible; /* transparent huge pages are not "never" on this system */

@@ -36,42 +36,58 @@ static uint64_t tail_bytes(const struct ull_span *span)
     return span->address + span->bytes - ull_span_whole_end(span);
 }
 
-/* Adds @bytes to a running checksum that stays 0 as long as all of them are zero. */
+/* Adds bytes to a running checksum that stays 0 as long as all of them are zero. */
 static uint64_t sum_bytes(uint64_t sum, uint64_t position, const unsigned char *bytes, size_t count)
 {
-    while (count > 0) {
-        uint64_t word = 0;
-        size_t step = count < sizeof word ? count : sizeof word;
-        memcpy(&word, bytes, step);
-        if (word != 0)
-            sum += ull_mix64(word ^ (position * UINT64_C(0x9e3779b97f4a7c15)));
-        position += step;
-        bytes += step;
-        count -= step;
+    for (; count >= sizeof(uint64_t); count -= sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, bytes, sizeof word);
+        sum += word * (UINT64_C(0x9e3779b97f4a7c15) + 2 * position); /* odd, so that no word is lost */
+        position += sizeof word;
+        bytes += sizeof word;
     }
-    return sum;
+    uint64_t rest = 0;
+    memcpy(&rest, bytes, count);
+    return sum + rest * (UINT64_C(0x9e3779b97f4a7c15) + 2 * position);
 }
 
-/* The checksum of the tail, read without the risk of a fault: the buffer may be gone, or another process's. */
-static int sum_tail(const struct ull_pages *pages, const struct ull_span *span, uint32_t *out)
+/* Folds to 32 bits; 0 only for a sum of 0. */
+static uint32_t fold(uint64_t sum)
+{
+    uint32_t folded = (uint32_t)(sum ^ (sum >> 32));
+    return folded == 0 && sum != 0 ? 1 : folded;
+}
+
+/* Of the tail's bytes, read without the risk of a fault: the buffer may be gone, or another process's. */
+static int sum_tail_safely(const struct ull_pages *pages, const struct ull_span *span, uint64_t *sum)
 {
     unsigned char chunk[TAIL_CHUNK_BYTES];
-    uint64_t from = ull_span_whole_end(span), left = tail_bytes(span), position = 0, sum = 0;
+    uint64_t from = ull_span_whole_end(span), left = tail_bytes(span), position = 0;
     pid_t pid = pages->pid != 0 ? pages->pid : getpid();
     while (left > 0) {
         size_t step = (size_t)ull_min_u64(left, sizeof chunk);
         ssize_t got = ull_sys_read_memory(pid, (uintptr_t)from, chunk, step);
-        if (got <= 0)
+        if (got != (ssize_t)step)
             return got < 0 ? (int)got : -EFAULT;
-        sum = sum_bytes(sum, position, chunk, (size_t)got);
-        from += (uint64_t)got;
-        position += (uint64_t)got;
-        left -= (uint64_t)got;
+        *sum = sum_bytes(*sum, position, chunk, step);
+        from += step;
+        position += step;
+        left -= step;
     }
-    *out = (uint32_t)(sum ^ (sum >> 32));
-    if (*out == 0 && sum != 0)
-        *out = 1;
     return 0;
+}
+
+static int sum_tail(
+    const struct ull_pages *pages, const struct ull_span *span, enum ull_span_access access, uint32_t *out)
+{
+    uint64_t sum = 0;
+    int result = 0;
+    if (access == ULL_SPAN_OWNED && pages->pid == 0)
+        sum = sum_bytes(0, 0, (const unsigned char *)(uintptr_t)ull_span_whole_end(span), tail_bytes(span));
+    else
+        result = sum_tail_safely(pages, span, &sum);
+    *out = fold(sum);
+    return result;
 }
 
 /* Scans the whole pages and, where there is a tail, its page. */
@@ -103,7 +119,7 @@ int ull_span_begin(struct ull_pages *pages, struct ull_span *span)
     struct ull_extents extents;
     int result = scan_span(pages, span, &extents);
     if (result == 0 && extents.last_page_touched)
-        result = sum_tail(pages, span, &span->tail_sum);
+        result = sum_tail(pages, span, ULL_SPAN_OWNED, &span->tail_sum);
     else
         span->tail_sum = 0; /* a page that nobody wrote holds zeros */
     if (result != 0) {
@@ -121,13 +137,14 @@ void ull_span_cleared(struct ull_span *span)
     span->stale_bytes = 0;
 }
 
-int ull_span_read(struct ull_pages *pages, const struct ull_span *span, struct ull_reading *out)
+int ull_span_read(struct ull_pages *pages, const struct ull_span *span, enum ull_span_access access,
+    struct ull_reading *out)
 {
     struct ull_extents extents;
     uint32_t tail_sum = 0;
     int result = scan_span(pages, span, &extents);
     if (result == 0 && extents.last_page_touched)
-        result = sum_tail(pages, span, &tail_sum);
+        result = sum_tail(pages, span, access, &tail_sum);
     if (result != 0)
         return result;
 

@@ -46,7 +46,13 @@ struct ull_reading {
 bool ull_span_measurable(uint64_t address, uint64_t bytes);
 
 /*
- * ull_span_begin() - look at a buffer that was just allocated
+ * Who may free the buffer meanwhile: nobody but the caller, whose memory it is, or somebody else. In the second case
+ * its bytes are read through the kernel, which does not fault.
+ */
+enum ull_span_access { ULL_SPAN_OWNED, ULL_SPAN_SHARED };
+
+/*
+ * ull_span_begin() - look at a buffer that was just allocated, and that nobody else knows yet
  * @span: address and bytes set; the rest is filled in
  * Returns 0, or -errno when nothing could be asked: the buffer then counts as stale throughout.
  */
@@ -64,6 +70,7 @@ uint64_t ull_span_whole_end(const struct ull_span *span);
  * Returns 0 and fills @out; -errno when nothing could be asked (@out is untouched).
  * Threads: any. The buffer may belong to another process, @pages says which; it may be written meanwhile.
  */
-int ull_span_read(struct ull_pages *pages, const struct ull_span *span, struct ull_reading *out);
+int ull_span_read(struct ull_pages *pages, const struct ull_span *span, enum ull_span_access access,
+    struct ull_reading *out);
 
 #endif

@@ -41,7 +41,7 @@ static int measure_entry(const struct ull_file *file, struct ull_pages *pages, c
         || !ull_span_measurable(entry.address, entry.bytes))
         return -EAGAIN;
     struct ull_span span = { entry.address, entry.bytes, entry.stale_end, entry.stale_bytes, entry.tail_sum };
-    int result = ull_span_read(pages, &span, &reading);
+    int result = ull_span_read(pages, &span, ULL_SPAN_SHARED, &reading);
     if (result != 0)
         return result;
     if (!image_is_there(file))
