@@ -1,1 +1,105 @@
-## (nothing yet)
+## Tests: Criterion units, plain C where threads race, bats for the command, scripts for the tree itself.
+AM_TESTS_ENVIRONMENT = \
+	ULLAGE='$(abs_top_builddir)/ullage' PRELOAD='$(abs_top_builddir)/.libs/libullage-preload.so' \
+	BUILD='$(abs_top_builddir)' SOURCE='$(abs_top_srcdir)' BATS='$(BATS)' CC='$(CC)' MAKE='$(MAKE)' \
+	CRITERION_OUTPUTS=tap:- ASAN_OPTIONS=log_path=$(abs_top_builddir)/asan-report \
+	UBSAN_OPTIONS=print_stacktrace=1; \
+	export ULLAGE PRELOAD BUILD SOURCE BATS CC MAKE CRITERION_OUTPUTS ASAN_OPTIONS UBSAN_OPTIONS;
+TEST_EXTENSIONS = .bats .sh
+TEST_LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+SH_LOG_DRIVER = $(TEST_LOG_DRIVER)
+BATS_LOG_DRIVER = $(TEST_LOG_DRIVER)
+BATS_LOG_COMPILER = $(top_srcdir)/tests/lib/bats-tap.sh
+
+## ---- units ----
+UNIT_TESTS = test_base test_flag test_format test_ledger test_sampling test_span test_view
+if WITH_CRITERION
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
+endif
+unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/lib -DTOP_SRCDIR=\"$(abs_top_srcdir)\"
+unit_cflags = $(AM_CFLAGS) $(CRITERION_CFLAGS) $(JANSSON_CFLAGS)
+write_libs = libull-write.la $(CRITERION_LIBS)
+view_libs = libull-view.la libull-write.la $(JANSSON_LIBS) $(CRITERION_LIBS)
+test_base_SOURCES = tests/unit/test_base.c
+test_base_CPPFLAGS = $(unit_cppflags)
+test_base_CFLAGS = $(unit_cflags)
+test_base_LDADD = $(write_libs)
+test_flag_SOURCES = tests/unit/test_flag.c
+test_flag_CPPFLAGS = $(unit_cppflags)
+test_flag_CFLAGS = $(unit_cflags)
+test_flag_LDADD = $(view_libs)
+test_format_SOURCES = tests/unit/test_format.c
+test_format_CPPFLAGS = $(unit_cppflags)
+test_format_CFLAGS = $(unit_cflags)
+test_format_LDADD = $(write_libs)
+test_ledger_SOURCES = tests/unit/test_ledger.c tests/lib/scratch.h
+test_ledger_CPPFLAGS = $(unit_cppflags)
+test_ledger_CFLAGS = $(unit_cflags)
+test_ledger_LDADD = $(write_libs)
+test_sampling_SOURCES = tests/unit/test_sampling.c
+test_sampling_CPPFLAGS = $(unit_cppflags)
+test_sampling_CFLAGS = $(unit_cflags)
+test_sampling_LDADD = $(write_libs) -lm
+test_span_SOURCES = tests/unit/test_span.c
+test_span_CPPFLAGS = $(unit_cppflags)
+test_span_CFLAGS = $(unit_cflags)
+test_span_LDADD = $(write_libs)
+test_view_SOURCES = tests/unit/test_view.c tests/lib/scratch.h
+test_view_CPPFLAGS = $(unit_cppflags)
+test_view_CFLAGS = $(unit_cflags)
+test_view_LDADD = $(view_libs)
+
+## ---- races: also under ThreadSanitizer ----
+check_PROGRAMS += race_ledger
+TESTS += race_ledger
+race_ledger_SOURCES = tests/race/race_ledger.c tests/race/tap.h tests/lib/scratch.h
+race_ledger_CPPFLAGS = $(unit_cppflags)
+race_ledger_LDADD = libull-view.la libull-write.la
+
+## ---- the command, and the programs that it looks into ----
+if WITH_PRELOAD
+check_PROGRAMS += race_preload churn accuracy calls plugins
+check_LTLIBRARIES += plugin_a.la plugin_b.la
+if WITH_BATS
+TESTS += tests/cli/accuracy.bats tests/cli/preload.bats tests/cli/report.bats tests/cli/run.bats
+endif
+TESTS += tests/cli/demo.sh tests/lib/check-install.sh
+endif
+race_preload_SOURCES = tests/race/race_preload.c
+churn_SOURCES = tests/cli/churn.c
+churn_CFLAGS = $(AM_CFLAGS) -g
+accuracy_SOURCES = tests/cli/accuracy.c
+accuracy_CFLAGS = $(AM_CFLAGS) -g
+calls_SOURCES = tests/cli/calls.c
+calls_CFLAGS = $(AM_CFLAGS) -fno-builtin -Wno-alloc-size-larger-than
+plugins_SOURCES = tests/cli/plugins.c
+plugin_a_la_SOURCES = tests/cli/plugin.c
+plugin_a_la_CFLAGS = $(AM_CFLAGS) -g -fvisibility=default -O1
+plugin_a_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
+plugin_b_la_SOURCES = tests/cli/plugin.c
+plugin_b_la_CFLAGS = $(AM_CFLAGS) -g -fvisibility=default -O1 -DPLUGIN_B
+plugin_b_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
+
+## ---- the tree itself ----
+TESTS += tests/lib/check-includes.sh tests/lib/check-symbols.sh tests/lib/check-docs.sh
+
+## ---- fuzzing: make fuzz FUZZ_SECONDS=60 ----
+if WITH_FUZZ
+noinst_PROGRAMS += fuzz_ledger
+endif
+fuzz_ledger_SOURCES = tests/fuzz/fuzz_ledger.c
+fuzz_ledger_CPPFLAGS = $(unit_cppflags)
+fuzz_ledger_LDADD = libull-view.la
+fuzz_ledger_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+FUZZ_SECONDS = 60
+fuzz: fuzz_ledger
+	rm -rf fuzz-corpus && mkdir fuzz-corpus
+	for seed in $(FUZZ_SEEDS); do cp "$$seed" fuzz-corpus/; done
+	./fuzz_ledger -max_total_time=$(FUZZ_SECONDS) -max_len=70000 -timeout=10 -print_final_stats=1 fuzz-corpus
+
+EXTRA_DIST += tests/lib/bats-tap.sh tests/lib/check-includes.sh tests/lib/check-symbols.sh tests/lib/check-docs.sh \
+	tests/lib/check-install.sh tests/cli/common.bash tests/cli/accuracy.bats tests/cli/preload.bats \
+	tests/cli/report.bats tests/cli/run.bats tests/cli/demo.sh tests/cli/accuracy-check.py tests/cli/kill-check.py
+clean-local:
+	rm -rf fuzz-corpus asan-report.* gcov

@@ -49,11 +49,11 @@ static void help(void)
     fputs("Usage: ullage run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
           "Runs PROGRAM unchanged and says which of its buffers were too large. The report\n"
           "goes to standard error; the exit status is the program's.\n\n"
-          "  --json FILE             write the report as JSON to FILE (- is standard output)\n"
-          "  --min-bytes N           record each buffer from N bytes up (64K); 0: every call\n"
+          "  --json FILE             write the report as JSON to FILE (-: standard output)\n"
+          "  --min-bytes N           record each buffer from N bytes up (64K); 0: all\n"
           "  --sample-bytes N        sample smaller ones, one each N bytes (512K); 0: none\n"
-          "  --exact                 turn huge pages off for PROGRAM: one byte used in a huge\n"
-          "                          page reads as 2 MiB otherwise\n",
+          "  --exact                 turn huge pages off for PROGRAM: otherwise one byte\n"
+          "                          used in a huge page reads as 2 MiB\n",
         stdout);
     report_options_help(stdout);
     fputs("\nSizes take K, M and G. Exit status: PROGRAM's own; N of --error-exitcode; 2 for\n"
@@ -74,6 +74,10 @@ static int parse_size(const char *name, const char *text)
 /* 0 go on; negative: help was given; else the exit status. */
 static int parse_option(struct run *run, int option)
 {
+    if (optarg != NULL && strcmp(optarg, "--") == 0) {
+        complain("run", "an option before '--' needs an argument");
+        return complain_usage("run");
+    }
     switch (option) {
     case OPTION_HELP:
         help();

@@ -8,12 +8,13 @@
 
 static const struct {
     const char *name;
+    char *whole; /* argv[0] of the verb, for getopt's messages */
     int (*run)(int argc, char **argv);
     const char *help;
 } verbs[] = {
-    { "run", cmd_run, "run a program and report its oversized buffers" },
-    { "report", cmd_report, "report on a process, live or dead" },
-    { "ls", cmd_ls, "list the processes that have a ledger" },
+    { "run", (char[]) { "ullage run" }, cmd_run, "run a program and report its oversized buffers" },
+    { "report", (char[]) { "ullage report" }, cmd_report, "report on a process, live or dead" },
+    { "ls", (char[]) { "ullage ls" }, cmd_ls, "list the processes that have a ledger" },
 };
 
 static void help(FILE *to)
@@ -42,8 +43,10 @@ int main(int argc, char **argv)
         return 0;
     }
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-        if (strcmp(verb, verbs[i].name) == 0)
+        if (strcmp(verb, verbs[i].name) == 0) {
+            argv[1] = verbs[i].whole;
             return verbs[i].run(argc - 1, argv + 1);
+        }
     fprintf(stderr, "ullage: no verb '%s'; there are:", verb);
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
         fprintf(stderr, " %s", verbs[i].name);

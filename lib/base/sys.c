@@ -69,6 +69,11 @@ int ull_sys_unlinkat(int dir, const char *name, int flags)
     return (int)ull_sys_call(SYS_unlinkat, dir, (long)name, flags, 0, 0, 0);
 }
 
+int ull_sys_rename(const char *from, const char *to)
+{
+    return (int)ull_sys_call(SYS_renameat2, AT_FDCWD, (long)from, AT_FDCWD, (long)to, 0, 0);
+}
+
 int ull_sys_ioctl(int fd, unsigned long request, void *argument)
 {
     return (int)ull_sys_call(SYS_ioctl, fd, (long)request, (long)argument, 0, 0, 0);

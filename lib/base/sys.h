@@ -28,6 +28,7 @@ int ull_sys_close(int fd);
 int ull_sys_fstat(int fd, struct stat *out);
 int ull_sys_mkdir(const char *path, mode_t mode);
 int ull_sys_unlinkat(int dir, const char *name, int flags);
+int ull_sys_rename(const char *from, const char *to);
 int ull_sys_ioctl(int fd, unsigned long request, void *argument);
 int ull_sys_dup_high(int fd, int lowest);
 int ull_sys_madvise(void *start, size_t bytes, int advice);

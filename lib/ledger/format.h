@@ -46,6 +46,7 @@ enum {
 };
 #define ULL_LEDGER_SUFFIX ".ledger"
 #define ULL_SIDECAR_SUFFIX ".sidecar"
+#define ULL_MAKING_SUFFIX ".making" /* a ledger whose header is not written yet */
 
 /* ---- size classes: what a suggested size is rounded up to, and the steps of the histograms ---- */
 
@@ -92,6 +93,11 @@ static inline uint64_t ull_class_of(uint64_t bytes)
 /* Counts by size class. A bucket that passes 2^31 halves them all: shares stay true. */
 struct ull_histogram {
     uint32_t counts[ULL_BUCKET_COUNT];
+};
+
+/* The same for buffers that are counted one by one; halved at 2^15, where a share is still true to 1 in 10,000. */
+struct ull_small_histogram {
+    uint16_t counts[ULL_BUCKET_COUNT];
 };
 
 /* ---- shares: how much of its own request a buffer used ---- */
@@ -276,7 +282,7 @@ struct ull_population {
     uint64_t requested_min_bytes; /* 0: none yet */
     uint64_t granularity_bytes;   /* coarsest reading among them */
     uint64_t shares[ULL_SHARE_COUNT];
-    struct ull_histogram used;
+    struct ull_small_histogram used;
 };
 
 enum ull_precision { ULL_EXACT, ULL_UPPER_BOUND, ULL_PRECISION_COUNT };
@@ -287,7 +293,7 @@ struct ull_use_entry {
     uint64_t touched_bytes;
     uint64_t touched_max_bytes;
     uint64_t touched_shares[ULL_SHARE_COUNT];
-    uint32_t touched_log2[40]; /* buffers that touched up to 2^k bytes and more than 2^(k - 1) */
+    uint16_t touched_log2[40]; /* buffers that touched up to 2^k bytes and more than 2^(k - 1) */
 };
 
 enum ull_live_flags {

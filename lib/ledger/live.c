@@ -30,7 +30,6 @@ struct ull_live_small_filter ull_live_first_filter
 void ull_live_init(struct ull_live *live, struct ull_ledger *ledger)
 {
     memset(live, 0, sizeof *live);
-    memset(ull_live_first_filter.slots, 0, sizeof ull_live_first_filter.slots);
     live->ledger = ledger;
     live->filter = &ull_live_first_filter.head;
     for (unsigned i = 0; i < ULL_LIVE_SHARDS; i++)
@@ -59,6 +58,7 @@ void ull_live_fini(struct ull_live *live)
         empty_shard(&live->shards[i]);
     if (live->filter != &ull_live_first_filter.head)
         ull_sys_munmap(live->filter, sizeof *live->filter + live->filter->count);
+    memset(ull_live_first_filter.slots, 0, sizeof ull_live_first_filter.slots);
     ull_live_init(live, NULL);
 }
 

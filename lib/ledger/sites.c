@@ -86,25 +86,25 @@ uint32_t ull_sites_add(
     return (uint32_t)(found - 1);
 }
 
-static void halve(uint32_t *counts, unsigned count)
+/* Near overflow all counts are halved, so that shares stay true. */
+void ull_histogram_add(struct ull_histogram *histogram, uint64_t bytes, uint32_t weight)
 {
-    for (unsigned i = 0; i < count; i++)
+    const uint32_t half = UINT32_C(1) << 31;
+    uint32_t *counts = histogram->counts;
+    if (ull_add_relaxed(&counts[ull_bucket_of(bytes)], weight < half ? weight : half) < half - 1)
+        return;
+    for (unsigned i = 0; i < ULL_BUCKET_COUNT; i++)
         ull_sub_relaxed(&counts[i], ull_load_relaxed(&counts[i]) / 2);
 }
 
-/* Adds to counts[at]; near overflow all are halved, so that shares stay true. */
-static void add_to_counts(uint32_t *counts, unsigned count, unsigned at, uint32_t weight)
+/* The same for small counts, one at a time. */
+static void count_one(uint16_t *counts, unsigned count, unsigned at)
 {
-    const uint32_t half = UINT32_C(1) << 31;
-    if (weight > half)
-        weight = half;
-    if (ull_add_relaxed(&counts[at], weight) >= half - 1)
-        halve(counts, count);
-}
-
-void ull_histogram_add(struct ull_histogram *histogram, uint64_t bytes, uint32_t weight)
-{
-    add_to_counts(histogram->counts, ULL_BUCKET_COUNT, ull_bucket_of(bytes), weight);
+    const uint16_t half = 1 << 15;
+    if (ull_add_relaxed(&counts[at], 1) < half - 1)
+        return;
+    for (unsigned i = 0; i < count; i++)
+        ull_sub_relaxed(&counts[i], (uint16_t)(ull_load_relaxed(&counts[i]) / 2));
 }
 
 void ull_sites_count_allocation(struct ull_sites *sites, uint32_t index, uint64_t bytes, uint32_t weight)
@@ -170,12 +170,12 @@ void ull_sites_count_use(struct ull_sites *sites, uint32_t index, uint64_t reque
     ull_add_relaxed(&population->requested_bytes, requested);
     ull_add_relaxed(&population->used_bytes, used);
     ull_add_relaxed(&population->shares[ull_share_of(used, requested)], UINT64_C(1));
-    ull_histogram_add(&population->used, used, 1);
+    count_one(population->used.counts, ULL_BUCKET_COUNT, ull_bucket_of(used));
     ull_max_relaxed(&use->touched_max_bytes, touched);
     ull_add_relaxed(&use->touched_bytes, touched);
     ull_add_relaxed(&use->touched_shares[ull_share_of(touched, requested)], UINT64_C(1));
     unsigned buckets = sizeof use->touched_log2 / sizeof use->touched_log2[0], bucket = log2_ceiling(touched);
-    add_to_counts(use->touched_log2, buckets, bucket < buckets ? bucket : buckets - 1, 1);
+    count_one(use->touched_log2, buckets, bucket < buckets ? bucket : buckets - 1);
     ull_add_release(&use->touched_count, UINT64_C(1));
     ull_add_release(&population->count, UINT64_C(1));
 }

@@ -158,7 +158,7 @@ static int open_file(struct ull_ledger *ledger, const char *directory)
     int place = ull_directory_open(directory, true);
     if (place < 0)
         return place;
-    snprintf(name, sizeof name, "%d-%llx" ULL_LEDGER_SUFFIX, (int)getpid(), (unsigned long long)ull_sys_unix_ns());
+    snprintf(name, sizeof name, "%d-%llx" ULL_MAKING_SUFFIX, (int)getpid(), (unsigned long long)ull_sys_unix_ns());
     snprintf(ledger->path, sizeof ledger->path, "%s/%s", directory, name);
     int fd = ull_sys_openat(place, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     ull_sys_close(place);
@@ -222,6 +222,31 @@ static void make_other_site(struct ull_ledger *ledger)
     ull_store_release(&site->ready, 1);
 }
 
+/* Whoever finds a file with a ledger's name finds a whole header in it, whenever its process was killed. */
+static int give_name(struct ull_ledger *ledger)
+{
+    char made[sizeof ledger->path];
+    size_t stem = strlen(ledger->path) - strlen(ULL_MAKING_SUFFIX);
+    memcpy(made, ledger->path, sizeof made);
+    snprintf(ledger->path + stem, sizeof ledger->path - stem, "%s", ULL_LEDGER_SUFFIX);
+    int error = ull_sys_rename(made, ledger->path);
+    if (error != 0)
+        memcpy(ledger->path, made, sizeof made);
+    return error;
+}
+
+static void undo(struct ull_ledger *ledger)
+{
+    if (ledger->header != NULL)
+        ull_sys_munmap(ledger->header, ULL_FIRST_BYTES);
+    if (ledger->fd >= 0) {
+        ull_sys_unlinkat(AT_FDCWD, ledger->path, 0);
+        ull_sys_close(ledger->fd);
+    }
+    ledger->header = NULL;
+    ledger->fd = -1;
+}
+
 int ull_ledger_create(struct ull_ledger *ledger, const struct ull_ledger_options *options)
 {
     char chosen[ULL_DIRECTORY_BYTES];
@@ -240,19 +265,16 @@ int ull_ledger_create(struct ull_ledger *ledger, const struct ull_ledger_options
         error = ull_sys_reserve(ledger->fd, 0, ULL_FIRST_BYTES);
     if (error == 0)
         ledger->header = map_file(ledger, 0, ULL_FIRST_BYTES, &error);
-    if (ledger->header == NULL) {
-        if (ledger->fd >= 0) {
-            ull_sys_unlinkat(AT_FDCWD, ledger->path, 0);
-            ull_sys_close(ledger->fd);
-        }
-        ledger->fd = -1;
-        return error;
+    if (ledger->header != NULL) {
+        ledger->file_bytes = ULL_FIRST_BYTES;
+        fill_header(ledger, options);
+        make_other_site(ledger);
+        ull_store_release(&ledger->header->magic, ULL_LEDGER_MAGIC);
+        error = give_name(ledger);
     }
-    ledger->file_bytes = ULL_FIRST_BYTES;
-    fill_header(ledger, options);
-    make_other_site(ledger);
-    ull_store_release(&ledger->header->magic, ULL_LEDGER_MAGIC); /* now it is a ledger */
-    return 0;
+    if (error != 0)
+        undo(ledger);
+    return error;
 }
 
 void ull_ledger_close(struct ull_ledger *ledger)

@@ -31,6 +31,9 @@ enum {
 
 static struct {
     int (*backtrace)(void **frames, int limit); /* atomic; NULL: safe only */
+    int (*set_policy)(void *space, int policy);
+    void **space;
+    uint32_t policy_set; /* atomic */
     uint32_t threads;                           /* that use it now */
     bool key_made;
     pthread_key_t key; /* gives a thread's place back when it ends */
@@ -67,13 +70,10 @@ void ull_stack_init(void)
     void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
     if (library == NULL)
         return;
-    void **space = dlsym(library, LIBUNWIND_PREFIX "local_addr_space");
-    int (*set_policy)(void *, int) = (int (*)(void *, int))dlsym(library, LIBUNWIND_PREFIX "set_caching_policy");
+    fast.space = dlsym(library, LIBUNWIND_PREFIX "local_addr_space");
+    fast.set_policy = (int (*)(void *, int))dlsym(library, LIBUNWIND_PREFIX "set_caching_policy");
     int (*backtrace)(void **, int) = (int (*)(void **, int))dlsym(library, "unw_backtrace");
-    if (space == NULL || set_policy == NULL || backtrace == NULL)
-        return;
-    /* With its global cache it can deadlock against dl_iterate_phdr. */
-    if (set_policy(*space, LIBUNWIND_CACHE_NONE) != 0)
+    if (fast.space == NULL || fast.set_policy == NULL || backtrace == NULL)
         return;
     fast.key_made = pthread_key_create(&fast.key, leave_place) == 0;
     ull_store_release(&fast.backtrace, backtrace);
@@ -116,6 +116,27 @@ static unsigned capture_safe(uint64_t *frames, unsigned limit)
 
 /* ---- choosing ---- */
 
+/*
+ * At the first use and not at the start, because it builds tables of 28 KiB. With libunwind's global cache it can
+ * deadlock against dl_iterate_phdr.
+ */
+static bool policy_is_set(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    if (ull_load_acquire(&fast.policy_set))
+        return true;
+    if (pthread_mutex_trylock(&lock) != 0)
+        return false; /* another thread is at it: this stack by the safe one */
+    if (!fast.policy_set) {
+        if (fast.set_policy(*fast.space, LIBUNWIND_CACHE_NONE) == 0)
+            ull_store_release(&fast.policy_set, 1U);
+        else
+            ull_stack_stay_safe();
+    }
+    pthread_mutex_unlock(&lock);
+    return ull_load_acquire(&fast.policy_set);
+}
+
 static bool thread_may_be_fast(void)
 {
     if (thread_choice == UNDECIDED) {
@@ -133,7 +154,7 @@ static unsigned capture_raw(uint64_t *frames, unsigned limit)
 {
     _Static_assert(sizeof(void *) == sizeof(uint64_t), "addresses are 64 bits wide");
     int (*backtrace)(void **, int) = ull_load_acquire(&fast.backtrace);
-    if (backtrace != NULL && thread_may_be_fast()) {
+    if (backtrace != NULL && policy_is_set() && thread_may_be_fast()) {
         int count = backtrace((void **)frames, (int)limit);
         if (count > 0)
             return (unsigned)count;

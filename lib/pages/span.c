@@ -151,16 +151,18 @@ int ull_span_read(struct ull_pages *pages, const struct ull_span *span, enum ull
     uint64_t page = ull_page_bytes(), whole = whole_end_offset(span, &extents), tail = tail_bytes(span);
     bool tail_changed = tail > 0 && extents.last_page_touched && tail_sum != span->tail_sum;
     bool tail_follows = tail > 0 && whole != 0 && whole == span->bytes - tail;
+    /* An earlier owner's bytes, and the same now: nobody wrote there, or somebody wrote the same once more. */
+    bool tail_stale = tail > 0 && !tail_changed && span->tail_sum != 0;
 
-    out->used = tail_changed || tail_follows ? span->bytes : whole != 0 ? whole : head_bytes(span);
+    bool tail_used = tail_changed || tail_follows || tail_stale;
+    out->used = tail_used ? span->bytes : whole != 0 ? whole : head_bytes(span);
     out->granularity = tail_changed ? page : whole != 0 ? extents.end_before_last_granularity : page;
     out->exact = tail_changed
-        || (!extents.doubtful && !extents.partial && out->granularity <= page
+        || (!tail_stale && !extents.doubtful && !extents.partial && out->granularity <= page
             && (whole > span->stale_end || span->stale_end == 0));
 
     /* The page of the tail is shared: it counts with its own bytes, and only where they were used. */
     uint64_t tail_page = extents.last_page_touched ? page : 0;
-    bool tail_used = tail_changed || tail_follows;
     out->touched = ull_minus_clamped(extents.touched_bytes, tail_page) + (tail_used ? tail : 0)
         + ull_min_u64(head_bytes(span), span->bytes);
     out->resident = ull_minus_clamped(extents.resident_bytes, tail_page) + (tail_used ? tail : 0)

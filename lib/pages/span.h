@@ -12,7 +12,8 @@
  *   head   counts as used: the allocator's own header lies in its page, so the kernel cannot tell.
  *   whole  pages are the buffer's alone: written means that the program (or an earlier owner) wrote.
  *   tail   counts if the page before it is touched, or its own bytes changed since allocation (a checksum). Zeros
- *          that are written only there, where zeros were, are the one case that is missed.
+ *          that are written only there, where zeros were, are the one case that is missed. Where the tail holds an
+ *          earlier owner's bytes unchanged, the same may have been written again: then it counts, as an upper bound.
  *
  * Reused memory holds pages that an earlier owner wrote ("stale"): they are looked up at allocation. A use that ends
  * past the stale part is exact to a page; one that ends within it is an upper bound.

@@ -134,6 +134,27 @@ void ullage_ledger_list_free(struct ullage_ledger_info *list)
     free(list);
 }
 
+/* What was killed in the few microseconds before its ledger had a name. */
+static int prune_unfinished(const char *directory)
+{
+    char chosen[ULL_DIRECTORY_BYTES], process[64];
+    int removed = 0;
+    if (directory == NULL && ull_directory_choose(chosen) != 0)
+        return 0;
+    int fd = ull_directory_open(directory != NULL ? directory : chosen, false);
+    DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+    for (const struct dirent *entry; stream != NULL && (entry = readdir(stream)) != NULL;) {
+        size_t length = strlen(entry->d_name), suffix = strlen(ULL_MAKING_SUFFIX);
+        snprintf(process, sizeof process, "/proc/%d", atoi(entry->d_name));
+        if (length > suffix && strcmp(entry->d_name + length - suffix, ULL_MAKING_SUFFIX) == 0
+            && access(process, F_OK) != 0 && unlinkat(dirfd(stream), entry->d_name, 0) == 0)
+            removed++;
+    }
+    if (stream != NULL)
+        closedir(stream);
+    return removed;
+}
+
 int ullage_ledger_prune(const char *directory, size_t keep_count, uint64_t keep_bytes)
 {
     struct ullage_ledger_info *list;
@@ -154,5 +175,5 @@ int ullage_ledger_prune(const char *directory, size_t keep_count, uint64_t keep_
         kept_bytes -= list[i].file_bytes;
     }
     ullage_ledger_list_free(list);
-    return result != 0 ? result : removed;
+    return result != 0 ? result : removed + prune_unfinished(directory);
 }

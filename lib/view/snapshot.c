@@ -429,7 +429,7 @@ static int finish(struct making *m, int result, struct ullage_snapshot **out, ch
 static int make(struct making *m, const struct ullage_snapshot_options *opt, const char *sidecar_trouble)
 {
     m->snapshot = new_snapshot();
-    m->symbolizer = ull_symbolizer_create(opt->debug_directory);
+    m->symbolizer = ull_symbolizer_create(opt->debug_directory, !opt->no_symbols);
     if (m->snapshot == NULL || m->symbolizer == NULL)
         return -ENOMEM;
     return fill(m, opt, sidecar_trouble);

@@ -27,13 +27,14 @@ struct opened {
 struct ull_symbolizer {
     struct opened *modules;
     int count, room;
+    bool names;
     char *debug_path; /* as elfutils wants it */
     Dwfl_Callbacks callbacks;
     char *(*demangle)(const char *, char *, size_t *, int *); /* libstdc++'s, if this system has it */
     void *demangler;
 };
 
-struct ull_symbolizer *ull_symbolizer_create(const char *debug_directory)
+struct ull_symbolizer *ull_symbolizer_create(const char *debug_directory, bool names)
 {
     struct ull_symbolizer *symbolizer = calloc(1, sizeof *symbolizer);
     if (symbolizer == NULL)
@@ -46,7 +47,9 @@ struct ull_symbolizer *ull_symbolizer_create(const char *debug_directory)
         .section_address = dwfl_offline_section_address,
         .debuginfo_path = symbolizer->debug_path != NULL ? &symbolizer->debug_path : NULL,
     };
-    symbolizer->demangler = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_LOCAL);
+    symbolizer->names = names;
+    if (names)
+        symbolizer->demangler = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_LOCAL);
     if (symbolizer->demangler != NULL)
         *(void **)(void *)&symbolizer->demangle = dlsym(symbolizer->demangler, "__cxa_demangle");
     return symbolizer;
@@ -135,7 +138,7 @@ static struct opened *module_at(struct ull_symbolizer *symbolizer, int module)
     if (module < 0 || module >= symbolizer->count)
         return NULL;
     struct opened *opened = &symbolizer->modules[module];
-    if (!opened->tried)
+    if (!opened->tried && symbolizer->names)
         open_module(symbolizer, opened);
     return opened;
 }

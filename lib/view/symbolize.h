@@ -19,8 +19,8 @@ struct ull_symbol_module {
     uint8_t build_id[ULL_BUILD_ID_BYTES];
 };
 
-/* @debug_directory may be NULL. NULL without memory. */
-struct ull_symbolizer *ull_symbolizer_create(const char *debug_directory);
+/* @debug_directory may be NULL. Without @names no file is opened: frames have object and offset. NULL: no memory. */
+struct ull_symbolizer *ull_symbolizer_create(const char *debug_directory, bool names);
 void ull_symbolizer_destroy(struct ull_symbolizer *symbolizer);
 
 /* Adds a module; its number is how frames name it. -1 without memory. */

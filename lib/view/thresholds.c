@@ -17,16 +17,16 @@ static const struct {
     size_t offset;
     double least, most;
 } table[] = {
-    { "used-share", "0.25", "a buffer counts as little used up to this share of its request", SHARE,
+    { "used-share", "0.25", "used at most this share of its request: little used", SHARE,
         offsetof(struct ullage_thresholds, used_share), 1.0 / 64, 0.5 },
-    { "quantile", "0.99", "share of the known buffers that must count", SHARE,
+    { "quantile", "0.99", "share of the known buffers that must be little used", SHARE,
         offsetof(struct ullage_thresholds, quantile), 0.5, 1.0 },
     { "min-request", "64K", "smallest request that is flagged", BYTES,
         offsetof(struct ullage_thresholds, min_request_bytes), 0, 0 },
-    { "min-peak", "1M", "ullage held at peak, or", BYTES, offsetof(struct ullage_thresholds, min_peak_bytes), 0, 0 },
-    { "min-total", "16M", "ullage in total, from which a site is flagged", BYTES,
+    { "min-peak", "1M", "ullage held at peak, in bytes, or", BYTES, offsetof(struct ullage_thresholds, min_peak_bytes), 0, 0 },
+    { "min-total", "16M", "ullage in total, in bytes, to be worth a flag", BYTES,
         offsetof(struct ullage_thresholds, min_total_bytes), 0, 0 },
-    { "shrink-share", "0.5", "oversized: the suggested size is at most this share of the request", SHARE,
+    { "shrink-share", "0.5", "oversized: suggested size at most this of the request", SHARE,
         offsetof(struct ullage_thresholds, shrink_share), 1.0 / 64, 1.0 },
     { "min-exact", "8", "from so many exact readings on, only they decide", COUNT,
         offsetof(struct ullage_thresholds, min_exact_count), 0, 0 },

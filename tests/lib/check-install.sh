@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Installed as a distribution would: the command finds its interposer, and a program outside the tree links the library.
+place=$(mktemp -d /tmp/ullage-install-XXXXXX) || exit 1
+trap 'rm -rf "$place"' EXIT
+failed=0
+step() {
+    if [ "$1" = 0 ]; then echo "ok $2"; else echo "not ok $2"; failed=1; sed 's/^/# /' "$place/log" | tail -n 15; fi
+}
+
+(cd "$BUILD" && "${MAKE:-make}" install DESTDIR="$place/stage") > "$place/log" 2>&1
+step $? "1 - make install DESTDIR"
+root=$place/stage$(sed -n "s/^prefix=//p" "$BUILD/lib/view/ullage-view.pc")
+cat > "$place/outside.c" <<'END'
+#include <ullage/export.h>
+#include <ullage/view.h>
+#include <stdio.h>
+int main(void)
+{
+    struct ullage_ledger_info *list;
+    size_t count;
+    int result = ullage_ledger_list(&list, &count, NULL);
+    printf("%s %d %zu\n", ullage_version(), result, count);
+    ullage_ledger_list_free(list);
+    return result != 0 || count != 1;
+}
+END
+export ULLAGE_DIR="$place/ledgers"
+head -c 40000 /dev/urandom > "$place/small"
+"$root/bin/ullage" run -- dd bs=16M if="$place/small" of=/dev/null > "$place/log" 2>&1 && grep -q oversized "$place/log"
+step $? "2 - the installed command finds its interposer, moved as it is"
+flags=$(PKG_CONFIG_PATH="$root/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$place/stage" pkg-config --cflags --libs ullage-view 2> "$place/log") \
+    && ${CC:-cc} "$place/outside.c" -o "$place/outside" $flags > "$place/log" 2>&1
+step $? "3 - a program outside the tree builds by pkg-config"
+LD_LIBRARY_PATH="$root/lib" "$place/outside" > "$place/log" 2>&1
+step $? "4 - and runs against the installed library"
+g++ -x c++ -fsyntax-only $flags "$place/outside.c" > "$place/log" 2>&1
+step $? "5 - the headers are C++ too"
+echo "1..5"
+exit $failed
