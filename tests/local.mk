@@ -3,8 +3,9 @@ AM_TESTS_ENVIRONMENT = \
 	ULLAGE='$(abs_top_builddir)/ullage' PRELOAD='$(abs_top_builddir)/.libs/libullage-preload.so' \
 	BUILD='$(abs_top_builddir)' SOURCE='$(abs_top_srcdir)' BATS='$(BATS)' CC='$(CC)' MAKE='$(MAKE)' \
 	CRITERION_OUTPUTS=tap:- ASAN_OPTIONS=log_path=$(abs_top_builddir)/asan-report \
+	LSAN_OPTIONS=suppressions=$(abs_top_srcdir)/tests/lib/lsan.supp:print_suppressions=0 \
 	UBSAN_OPTIONS=print_stacktrace=1; \
-	export ULLAGE PRELOAD BUILD SOURCE BATS CC MAKE CRITERION_OUTPUTS ASAN_OPTIONS UBSAN_OPTIONS;
+	export ULLAGE PRELOAD BUILD SOURCE BATS CC MAKE CRITERION_OUTPUTS ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS;
 TEST_EXTENSIONS = .bats .sh
 TEST_LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
 SH_LOG_DRIVER = $(TEST_LOG_DRIVER)
@@ -98,7 +99,7 @@ fuzz: fuzz_ledger
 	for seed in $(FUZZ_SEEDS); do cp "$$seed" fuzz-corpus/; done
 	./fuzz_ledger -max_total_time=$(FUZZ_SECONDS) -max_len=70000 -timeout=10 -print_final_stats=1 fuzz-corpus
 
-EXTRA_DIST += tests/lib/bats-tap.sh tests/lib/check-includes.sh tests/lib/check-symbols.sh tests/lib/check-docs.sh \
+EXTRA_DIST += tests/lib/lsan.supp tests/lib/bats-tap.sh tests/lib/check-includes.sh tests/lib/check-symbols.sh tests/lib/check-docs.sh \
 	tests/lib/check-install.sh tests/cli/common.bash tests/cli/accuracy.bats tests/cli/preload.bats \
 	tests/cli/report.bats tests/cli/run.bats tests/cli/demo.sh tests/cli/accuracy-check.py tests/cli/kill-check.py
 clean-local:

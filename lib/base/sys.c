@@ -94,8 +94,17 @@ int ull_sys_mincore(void *start, size_t bytes, unsigned char *vector)
     return (int)ull_sys_call(SYS_mincore, (long)start, (long)bytes, (long)vector, 0, 0, 0);
 }
 
+/* ThreadSanitizer must see mappings come and go, or it takes two uses of one address for a race. */
+#if defined(__SANITIZE_THREAD__)
+#define SEEN_BY_TSAN 1
+#else
+#define SEEN_BY_TSAN 0
+#endif
+
 int ull_sys_munmap(void *start, size_t bytes)
 {
+    if (SEEN_BY_TSAN)
+        return munmap(start, bytes) == 0 ? 0 : -errno;
     return (int)ull_sys_call(SYS_munmap, (long)start, (long)bytes, 0, 0, 0, 0);
 }
 
@@ -133,6 +142,11 @@ ssize_t ull_sys_read_memory(pid_t pid, uintptr_t from, void *to, size_t bytes)
 
 void *ull_sys_mmap(size_t bytes, int protection, int flags, int fd, off_t offset, int *error)
 {
+    if (SEEN_BY_TSAN && ull_sys_inject == NULL) {
+        void *start = mmap(NULL, bytes, protection, flags, fd, offset);
+        *error = start == MAP_FAILED ? -errno : *error;
+        return start == MAP_FAILED ? NULL : start;
+    }
     long result = ull_sys_call(SYS_mmap, 0, (long)bytes, protection, flags, fd, offset);
     if (result < 0 && result > -4096) {
         *error = (int)result;
