@@ -54,7 +54,6 @@ static struct {
     uint64_t rescanned_ns;  /* atomic */
     uint64_t cursor;        /* of the rescans; whoever won rescanned_ns uses it */
     uint64_t stderr_device, stderr_inode;
-    uint32_t quiet;         /* the fork handlers hold the locks */
 } recorder = { .making = PTHREAD_MUTEX_INITIALIZER };
 
 /* ---- setting up ---- */
@@ -155,7 +154,7 @@ void ull_recorder_after_fork_child(void)
     if (!__libc_single_threaded)
         ull_stack_stay_safe(); /* another thread may have held libunwind's locks */
     ull_thread.random = 0;
-    recorder.quiet = false;
+    ull_thread.busy = ull_thread.forking = false;
     if (recorder.state != RECORDING)
         return;
     recorder.parent = recorder.ledger;
@@ -174,6 +173,7 @@ void ull_recorder_before_fork(void)
 {
     if (!ull_recorder_is_ready() || ull_thread.busy)
         return; /* a signal handler that forks inside our work: the child sees to itself */
+    ull_thread.busy = true; /* other handlers of fork may allocate while we hold our locks */
     pthread_mutex_lock(&recorder.making);
     ull_live_before_fork(&ull_gate.live);
     if (recorder.state == RECORDING) {
@@ -181,7 +181,7 @@ void ull_recorder_before_fork(void)
         pthread_mutex_lock(&recorder.sites.lock);
         pthread_mutex_lock(&recorder.ledger.lock);
     }
-    recorder.quiet = true;
+    ull_thread.forking = true;
 }
 
 void ull_recorder_after_fork_parent(void)
@@ -189,9 +189,8 @@ void ull_recorder_after_fork_parent(void)
     if (!ull_recorder_is_ready())
         return;
     ull_use_forked(&recorder.use);
-    if (!recorder.quiet || ull_thread.busy)
+    if (!ull_thread.forking)
         return;
-    recorder.quiet = false;
     if (recorder.state == RECORDING) {
         pthread_mutex_unlock(&recorder.ledger.lock);
         pthread_mutex_unlock(&recorder.sites.lock);
@@ -199,6 +198,7 @@ void ull_recorder_after_fork_parent(void)
     }
     ull_live_after_fork_parent(&ull_gate.live);
     pthread_mutex_unlock(&recorder.making);
+    ull_thread.forking = ull_thread.busy = false;
 }
 
 /* ---- the ledger, made at the first recorded event ---- */
@@ -291,8 +291,8 @@ static bool enter(void)
 {
     if (ull_thread.busy || !ull_recorder_is_ready())
         return false;
-    ull_thread.busy = true;
     check_fork();
+    ull_thread.busy = true;
     if (ull_unlikely(!ull_thread.ready || ull_thread.random == 0)) {
         ull_thread.random = random_seed();
         if (!ull_thread.ready)

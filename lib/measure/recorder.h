@@ -40,7 +40,9 @@ extern struct ull_recorder_gate ull_gate __attribute__((visibility("hidden")));
 struct ull_recorder_thread {
     int64_t until_sample; /* bytes of small allocations to the next sample; starts at 0, so that a thread comes in */
     uint64_t random;
-    bool ready, busy;
+    bool ready;
+    bool busy;    /* in the recorder, or between the handlers of fork: what it allocates now goes unrecorded */
+    bool forking; /* holds every lock of the recorder */
 };
 extern __thread struct ull_recorder_thread ull_thread __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
