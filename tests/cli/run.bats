@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 # `ullage run`: the main job, exit statuses, signals, bad input.
+bats_require_minimum_version 1.5.0
 load common
 
 @test "dd bs=16M on a small file: oversized, 40 KiB would do" {
@@ -25,7 +26,7 @@ load common
 }
 
 @test "colour on a terminal only, and NO_COLOR is honoured" {
-    command -v script > /dev/null || skip "no script(1)"
+    script -qec true /dev/null > /dev/null || skip "no pseudo-terminal here (is /dev/pts mounted?)"
     script -qec "'$ULLAGE' run -- dd bs=16M if=small of=/dev/null status=none" /dev/null > typescript
     grep -q $'\033\[1;31moversized' typescript
     NO_COLOR=1 script -qec "'$ULLAGE' run -- dd bs=16M if=small of=/dev/null status=none" /dev/null > typescript
@@ -72,12 +73,10 @@ load common
 }
 
 @test "missing and unexecutable programs: 127 and 126, one line" {
-    run "$ULLAGE" run -- /no/such/program
-    [ "$status" -eq 127 ]
+    run -127 "$ULLAGE" run -- /no/such/program
     [ "${#lines[@]}" -eq 1 ]
     [[ "$output" == *"not found"* ]]
-    run "$ULLAGE" run -- no-such-program-at-all
-    [ "$status" -eq 127 ]
+    run -127 "$ULLAGE" run -- no-such-program-at-all
     run "$ULLAGE" run -- ./small
     [ "$status" -eq 126 ]
     [ "${#lines[@]}" -eq 1 ]
