@@ -25,29 +25,12 @@ static const char *state_name(enum ullage_state state)
     return state == ULLAGE_STATE_LIVE ? "live" : state == ULLAGE_STATE_EXITED ? "exited" : "killed";
 }
 
-static void format_size(char to[16], uint64_t bytes)
+static char *format_age(char *to, uint64_t since_unix_ns)
 {
-    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-    double scaled = (double)bytes;
-    unsigned unit = 0;
-    for (; scaled >= 1023.95 && unit < 6; unit++)
-        scaled /= 1024;
-    snprintf(to, 16, unit == 0 ? "%.0f %s" : "%.1f %s", scaled, units[unit]);
-}
-
-static void format_age(char to[16], uint64_t since_unix_ns)
-{
-    double seconds = difftime(time(NULL), (time_t)(since_unix_ns / 1000000000));
-    if (seconds < 0)
-        seconds = 0;
-    if (seconds < 120)
-        snprintf(to, 16, "%.0f s", seconds);
-    else if (seconds < 7200)
-        snprintf(to, 16, "%.0f min", seconds / 60);
-    else if (seconds < 172800)
-        snprintf(to, 16, "%.0f h", seconds / 3600);
-    else
-        snprintf(to, 16, "%.0f d", seconds / 86400);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return ullage_quantity_duration(to, now_ns > since_unix_ns ? now_ns - since_unix_ns : 0);
 }
 
 int cmd_ls(int argc, char **argv)
@@ -78,9 +61,9 @@ int cmd_ls(int argc, char **argv)
     int room = terminal ? window.ws_col - 47 : -1;
     printf("%7s  %-6s %7s %10s %10s  %s\n", "PID", "STATE", "AGE", "LIVE", "PEAK", "COMMAND");
     for (size_t i = 0; i < count; i++) {
-        char live[16], peak[16], age[16];
-        format_size(live, list[i].requested_live_bytes);
-        format_size(peak, list[i].requested_peak_bytes);
+        char live[ULLAGE_QUANTITY_BYTES], peak[ULLAGE_QUANTITY_BYTES], age[ULLAGE_QUANTITY_BYTES];
+        ullage_quantity_size(live, list[i].requested_live_bytes);
+        ullage_quantity_size(peak, list[i].requested_peak_bytes);
         format_age(age, list[i].started_unix_ns);
         printf("%7d  %-6s %7s %10s %10s  %.*s\n", (int)list[i].pid, state_name(list[i].state), age, live, peak,
             room, list[i].command);

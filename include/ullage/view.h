@@ -33,6 +33,11 @@ const char *ullage_version(void);
  */
 int ullage_quantity_parse(const char *text, uint64_t *bytes);
 
+enum { ULLAGE_QUANTITY_BYTES = 16 };
+/** Writes a size, "1.5 MiB", or a duration, "3 min", to @to (ULLAGE_QUANTITY_BYTES), and returns it. */
+char *ullage_quantity_size(char *to, uint64_t bytes);
+char *ullage_quantity_duration(char *to, uint64_t ns);
+
 /* ---- finding ledgers ---- */
 
 enum ullage_state {

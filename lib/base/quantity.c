@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* quantity.c - reading sizes; no locale, no allocation, because the interposer reads its environment with it. */
+/* quantity.c - reading and writing sizes; no allocation, because the interposer reads its environment with it. */
 #include "config.h"
 
 #include "base/quantity.h"
@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 /* How many bits a unit shifts by, or -1. */
@@ -46,4 +47,40 @@ int ull_quantity_parse(const char *text, uint64_t *bytes)
         return -EINVAL;
     *bytes = product;
     return 0;
+}
+
+/* ---- writing ---- */
+
+static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+
+static unsigned unit_of(uint64_t bytes, double *scaled)
+{
+    unsigned unit = 0;
+    for (*scaled = (double)bytes; *scaled >= 1023.95 && unit < 6; unit++)
+        *scaled /= 1024;
+    return unit;
+}
+
+char *ull_quantity_size(char to[ULL_QUANTITY_BYTES], uint64_t bytes)
+{
+    double scaled;
+    unsigned unit = unit_of(bytes, &scaled);
+    snprintf(to, ULL_QUANTITY_BYTES, unit == 0 ? "%.0f %s" : "%.1f %s", scaled, units[unit]);
+    return to;
+}
+
+char *ull_quantity_duration(char to[ULL_QUANTITY_BYTES], uint64_t ns)
+{
+    double seconds = (double)ns / 1e9;
+    if (seconds < 1)
+        snprintf(to, ULL_QUANTITY_BYTES, "%.2f s", seconds);
+    else if (seconds < 120)
+        snprintf(to, ULL_QUANTITY_BYTES, "%.1f s", seconds);
+    else if (seconds < 7200)
+        snprintf(to, ULL_QUANTITY_BYTES, "%.0f min", seconds / 60);
+    else if (seconds < 172800)
+        snprintf(to, ULL_QUANTITY_BYTES, "%.0f h", seconds / 3600);
+    else
+        snprintf(to, ULL_QUANTITY_BYTES, "%.0f d", seconds / 86400);
+    return to;
 }

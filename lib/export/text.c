@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "base/arith.h"
+#include "base/quantity.h"
 #include "export/names.h"
 #include "export/writer.h"
 #include "ullage/export.h"
@@ -93,14 +94,14 @@ static void write_head(struct page *page, const struct ullage_snapshot *snapshot
     ull_write(&page->out, "%s%s%s (pid %u) %s", style(page, BOLD), command, style(page, PLAIN), snapshot->pid, ending);
     if (snapshot->has_ledger)
         ull_write(&page->out, snapshot->state == ULLAGE_STATE_LIVE ? ", for %s" : " after %s",
-            ull_duration_text(duration, snapshot->uptime_ns));
+            ull_quantity_duration(duration, snapshot->uptime_ns));
     ull_write(&page->out, "\n");
     const struct ull_totals *totals = &snapshot->totals;
     if (!snapshot->has_ledger)
         ull_write(&page->out, "  no ledger: it asked for nothing that is recorded, or could not be looked into\n");
     else
         ull_write(&page->out, "  %s requested at peak, %s%s of it (%.1f %%) never used%s\n",
-            ull_size_text(peak, totals->requested_peak), style(page, BOLD), ull_size_text(waste, totals->ullage_peak),
+            ull_quantity_size(peak, totals->requested_peak), style(page, BOLD), ull_quantity_size(waste, totals->ullage_peak),
             totals->requested_peak > 0 ? 100.0 * (double)totals->ullage_peak / (double)totals->requested_peak : 0.0,
             style(page, PLAIN));
 }
@@ -113,13 +114,13 @@ static void write_row(struct page *page, const struct ull_site *site)
     bool known = site->deciding.count > 0;
     const char *flag = ull_flag_name(site->flag), *shade = site->flag == ULL_FLAG_SPARSE ? YELLOW : RED;
     if (known) {
-        ull_size_text(waste, site->ullage_peak);
+        ull_quantity_size(waste, site->ullage_peak);
         snprintf(used, sizeof used, "%s%s", site->used_is == ULL_USED_UPPER_BOUND ? "<=" : "",
-            ull_size_text(size, site->deciding.used_max_bytes));
+            ull_quantity_size(size, site->deciding.used_max_bytes));
     }
     place_text(place, sizeof place, site);
     shorten(place, page->out.columns - WHERE_COLUMN);
-    ull_write(&page->out, "%11s %10s %8" PRIu64 " %11s  %s%-11s%s %s\n", waste, ull_size_text(peak, site->requested_peak),
+    ull_write(&page->out, "%11s %10s %8" PRIu64 " %11s  %s%-11s%s %s\n", waste, ull_quantity_size(peak, site->requested_peak),
         site->allocations, used, flag != NULL ? style(page, shade) : "", flag != NULL ? flag : "-",
         flag != NULL ? style(page, PLAIN) : "", place);
 }
@@ -143,7 +144,7 @@ static void asked_text(char *to, size_t room, const struct ull_site *site)
 {
     char size[16];
     bool alike = site->allocations != 0 && site->requested_total / site->allocations == site->requested_max;
-    ull_size_text(size, site->requested_max);
+    ull_quantity_size(size, site->requested_max);
     if (site->allocations == 1)
         snprintf(to, room, "asked for %s once", size);
     else
@@ -165,13 +166,13 @@ static void write_advice(struct page *page, const struct ull_site *site)
     place_text(place, sizeof place, site);
     asked_text(asked, sizeof asked, site);
     confidence_text(confidence, sizeof confidence, site);
-    ull_size_text(used, known->used_max_bytes);
-    ull_size_text(typical, site->used_p99);
+    ull_quantity_size(used, known->used_max_bytes);
+    ull_quantity_size(typical, site->used_p99);
     ull_round_size_text(suggested, site->suggested);
     /* At its peak the site held this many buffers of the largest size; each would shrink to the suggestion. */
     uint64_t spared = ull_mul_div(site->requested_peak, ull_minus_clamped(site->requested_max, site->suggested),
         site->requested_max);
-    ull_size_text(saved, spared);
+    ull_quantity_size(saved, spared);
     if (site->flag == ULL_FLAG_OVERSIZED)
         snprintf(text, sizeof text, "%s %s, used at most %s of %s: %s would do, and save %s.%s", place, asked, used, each,
             suggested, saved, confidence);
@@ -181,7 +182,7 @@ static void write_advice(struct page *page, const struct ull_site *site)
     else
         snprintf(text, sizeof text, "%s %s and touched at most %s, scattered up to the end: a smaller buffer would not "
             "serve; a denser structure, or pages given back, would.%s", place, asked,
-            ull_size_text(typical, site->touched_max), confidence);
+            ull_quantity_size(typical, site->touched_max), confidence);
     ull_write_paragraph(&page->out, "  * ", text);
 }
 
@@ -219,7 +220,7 @@ static void write_how(struct page *page, const struct ullage_snapshot *snapshot)
         ull_round_size_text(grain, granularity));
     if (live && length > 0 && (size_t)length < sizeof text)
         snprintf(text + length, sizeof text - (size_t)length, " Buffers still held %s: read up to %s %s.",
-            snapshot->state == ULLAGE_STATE_LIVE ? "now" : "at the end", ull_duration_text(age, oldest),
+            snapshot->state == ULLAGE_STATE_LIVE ? "now" : "at the end", ull_quantity_duration(age, oldest),
             snapshot->state == ULLAGE_STATE_LIVE ? "ago" : "before it");
     ull_write(&page->out, "\n%s", style(page, DIM));
     ull_write_paragraph(&page->out, "  ", text);

@@ -4,6 +4,8 @@
 
 #include "export/writer.h"
 
+#include "base/quantity.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,50 +64,18 @@ void ull_write_paragraph(struct ull_writer *writer, const char *lead, const char
     put(writer, "\n", 1);
 }
 
-static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-
-static unsigned unit_of(uint64_t bytes, double *scaled)
-{
-    unsigned unit = 0;
-    for (*scaled = (double)bytes; *scaled >= 1023.95 && unit < 6; unit++)
-        *scaled /= 1024;
-    return unit;
-}
-
-char *ull_size_text(char to[16], uint64_t bytes)
-{
-    double scaled;
-    unsigned unit = unit_of(bytes, &scaled);
-    snprintf(to, 16, unit == 0 ? "%.0f %s" : "%.1f %s", scaled, units[unit]);
-    return to;
-}
-
 char *ull_round_size_text(char to[16], uint64_t bytes)
 {
+    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
     unsigned unit = 0;
-    while (unit < 6 && bytes != 0 && bytes % 1024 == 0) {
-        bytes /= 1024;
+    uint64_t scaled = bytes;
+    while (unit < 6 && scaled != 0 && scaled % 1024 == 0) {
+        scaled /= 1024;
         unit++;
     }
-    if (bytes < 10000)
-        snprintf(to, 16, "%u %s", (unsigned)bytes, units[unit]);
+    if (scaled < 10000)
+        snprintf(to, 16, "%u %s", (unsigned)scaled, units[unit]);
     else
-        ull_size_text(to, bytes << (10 * unit));
-    return to;
-}
-
-char *ull_duration_text(char to[16], uint64_t ns)
-{
-    double seconds = (double)ns / 1e9;
-    if (seconds < 1)
-        snprintf(to, 16, "%.2f s", seconds);
-    else if (seconds < 120)
-        snprintf(to, 16, "%.1f s", seconds);
-    else if (seconds < 7200)
-        snprintf(to, 16, "%.0f min", seconds / 60);
-    else if (seconds < 172800)
-        snprintf(to, 16, "%.0f h", seconds / 3600);
-    else
-        snprintf(to, 16, "%.0f d", seconds / 86400);
+        ull_quantity_size(to, bytes);
     return to;
 }

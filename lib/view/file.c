@@ -156,6 +156,17 @@ void ull_file_close(struct ull_file *file)
     file->mapped = false;
 }
 
+size_t ull_file_command(const struct ull_file *file, char to[ULL_COMMAND_BYTES])
+{
+    size_t length = file->header.command_bytes;
+    memcpy(to, file->header.command, ULL_COMMAND_BYTES);
+    while (length > 0 && to[length - 1] == '\0')
+        length--;
+    for (size_t i = 0; i < length; i++)
+        to[i] = to[i] == '\0' ? ' ' : to[i];
+    return length;
+}
+
 /* ---- entries ---- */
 
 /* Where segment @segment lies, if all of it is in the file. */

@@ -30,6 +30,9 @@ int ull_file_parse(struct ull_file *file, const void *bytes, size_t size, char *
 
 void ull_file_close(struct ull_file *file);
 
+/* The command line with spaces between its arguments, as it came: not clean yet. Returns its length. */
+size_t ull_file_command(const struct ull_file *file, char to[ULL_COMMAND_BYTES]);
+
 /* Entries of a table that can be there: handed out, and within segments that are whole in the file. */
 uint64_t ull_file_count(const struct ull_file *file, enum ull_table table);
 

@@ -30,13 +30,7 @@ static void describe(struct ullage_ledger_info *info, const struct ull_file *fil
 {
     const struct ull_ledger_header *header = &file->header;
     char command[ULL_COMMAND_BYTES];
-    size_t length = header->command_bytes;
-    memcpy(command, header->command, length);
-    while (length > 0 && command[length - 1] == '\0')
-        length--;
-    for (size_t i = 0; i < length; i++)
-        command[i] = command[i] == '\0' ? ' ' : command[i];
-    ull_clean_text(info->command, sizeof info->command, command, length);
+    ull_clean_text(info->command, sizeof info->command, command, ull_file_command(file, command));
     ull_clean_text(info->run_id, sizeof info->run_id, header->run_id, strlen(header->run_id));
     info->pid = (pid_t)header->pid;
     info->parent_pid = (pid_t)header->parent_pid;

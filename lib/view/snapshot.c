@@ -63,12 +63,7 @@ static void copy_process(struct making *m)
     struct ullage_snapshot *snapshot = m->snapshot;
     const struct ull_ledger_header *header = &m->file.header;
     char command[ULL_COMMAND_BYTES];
-    size_t length = header->command_bytes;
-    memcpy(command, header->command, length);
-    while (length > 0 && command[length - 1] == '\0')
-        length--;
-    for (size_t i = 0; i < length; i++)
-        command[i] = command[i] == '\0' ? ' ' : command[i];
+    size_t length = ull_file_command(&m->file, command);
     snapshot->has_ledger = true;
     snapshot->pid = header->pid;
     snapshot->parent_pid = header->parent_pid;

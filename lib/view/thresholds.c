@@ -83,6 +83,18 @@ int ullage_quantity_parse(const char *text, uint64_t *bytes)
     return ull_quantity_parse(text, bytes);
 }
 
+_Static_assert((int)ULLAGE_QUANTITY_BYTES == (int)ULL_QUANTITY_BYTES, "the public size is the real one");
+
+char *ullage_quantity_size(char *to, uint64_t bytes)
+{
+    return ull_quantity_size(to, bytes);
+}
+
+char *ullage_quantity_duration(char *to, uint64_t ns)
+{
+    return ull_quantity_duration(to, ns);
+}
+
 const char *ullage_version(void)
 {
     return PACKAGE_VERSION;
