@@ -40,6 +40,7 @@ struct run {
     char command[1024];
     char run_id[32];
     char preload[4096];
+    void (*sigchld)(int); /* as it was: an ignored SIGCHLD is inherited, and waitpid(2) would find nothing */
     pid_t pid;
     int status; /* as from waitpid */
 };
@@ -131,12 +132,21 @@ static void set_environment(const struct run *run)
     char directory[ULLAGE_PATH_BYTES], *preload = NULL;
     const char *others = getenv("LD_PRELOAD");
     bool more = others != NULL && others[0] != '\0';
+    if (run->preload[0] == '\0')
+        return; /* there is nowhere to write to: the program runs as it is */
     if (asprintf(&preload, "%s%s%s", run->preload, more ? ":" : "", more ? others : "") > 0)
         setenv("LD_PRELOAD", preload, 1);
     free(preload);
     setenv("ULLAGE_RUN_ID", run->run_id, 1);
-    if (ullage_directory(directory) == 0)
-        setenv("ULLAGE_DIR", directory, 1);
+    if (ullage_directory(directory) == 0) {
+        /* The program may go elsewhere: a relative path would mean another place there. */
+        char here[ULLAGE_PATH_BYTES], *whole = NULL;
+        if (directory[0] != '/' && getcwd(here, sizeof here) != NULL && asprintf(&whole, "%s/%s", here, directory) > 0)
+            setenv("ULLAGE_DIR", whole, 1);
+        else
+            setenv("ULLAGE_DIR", directory, 1);
+        free(whole);
+    }
     if (run->min_bytes != NULL)
         setenv("ULLAGE_MIN_BYTES", run->min_bytes, 1);
     if (run->sample_bytes != NULL)
@@ -155,6 +165,7 @@ static int start(struct run *run, const sigset_t *original)
         set_environment(run);
         if (run->exact)
             prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+        signal(SIGCHLD, run->sigchld);
         sigprocmask(SIG_SETMASK, original, NULL);
         execvp(run->program[0], run->program);
         error = errno;
@@ -184,6 +195,13 @@ static void pass_on(const struct run *run, const siginfo_t *info)
         kill(run->pid, info->si_signo);
 }
 
+/* The program was stopped: the shell that waits for us has to see that, and continues both of us. */
+static void stop_with(const struct run *run)
+{
+    kill(getpid(), SIGSTOP);
+    kill(run->pid, SIGCONT);
+}
+
 static void wait_beside(struct run *run, const sigset_t *waited)
 {
     struct ullage_scanner *scanner = NULL;
@@ -195,7 +213,10 @@ static void wait_beside(struct run *run, const sigset_t *waited)
         siginfo_t info;
         int got = sigtimedwait(waited, &info, &timeout);
         if (got == SIGCHLD || (got < 0 && errno == EAGAIN)) {
-            if (waitpid(run->pid, &run->status, WNOHANG) == run->pid)
+            pid_t changed = waitpid(run->pid, &run->status, WNOHANG | WUNTRACED);
+            if (changed == run->pid && WIFSTOPPED(run->status))
+                stop_with(run);
+            else if (changed == run->pid || (changed < 0 && errno == ECHILD))
                 break;
             if (got < 0 && scanner != NULL) {
                 (void)ullage_scanner_pass(scanner, SCAN_BUDGET_MS);
@@ -280,6 +301,8 @@ static int report(struct run *run)
     char error[ULLAGE_ERROR_BYTES];
     how.thresholds = &run->report.thresholds;
     how.debug_directory = run->report.debug_directory;
+    if (run->preload[0] == '\0')
+        return end_like(run->status);
     if (ullage_snapshot_take_run(&snapshot, run->run_id, run->pid, run->command, run->status, &how, error) != 0) {
         complain("run", "no report: %s", error);
         return end_like(run->status);
@@ -291,7 +314,9 @@ static int report(struct run *run)
     bool flagged = ullage_snapshot_flagged(snapshot) > 0;
     ullage_snapshot_destroy(snapshot);
     if (result != 0)
-        return complain("run", "the report could not be written: %s", strerror(-result));
+        complain("run", "the report could not be written: %s", strerror(-result));
+    if (result != 0 && run->json != NULL)
+        return EXIT_TROUBLE; /* somebody waits for that file; standard error alone is no reason to hide the status */
     if (flagged && run->report.error_exitcode >= 0)
         return run->report.error_exitcode;
     return end_like(run->status);
@@ -306,6 +331,7 @@ int cmd_run(int argc, char **argv)
     static const int signals[]
         = { SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT };
     struct run run = { .report = REPORT_OPTIONS_INIT };
+    char directory[ULLAGE_PATH_BYTES], error[ULLAGE_ERROR_BYTES];
     sigset_t waited, original;
     struct timespec now;
     int result;
@@ -323,9 +349,16 @@ int cmd_run(int argc, char **argv)
     result = preload_find(run.preload, sizeof run.preload);
     if (result != 0)
         return complain("run", "%s: %s; name it with ULLAGE_PRELOAD", run.preload, strerror(-result));
+    if (strpbrk(run.preload, ": ") != NULL)
+        return complain("run", "%s: the loader takes no space or colon in such a path: install ullage elsewhere, or name "
+            "another one with ULLAGE_PRELOAD", run.preload);
     result = open_json(&run);
     if (result != 0)
         return result;
+    if (ullage_directory_make(directory, error) != 0) {
+        complain("run", "no ledger in %s: %s; the program goes on unrecorded (set ULLAGE_DIR)", directory, error);
+        run.preload[0] = '\0';
+    }
     (void)ullage_ledger_prune(NULL, KEEP_LEDGERS, KEEP_BYTES);
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(run.run_id, sizeof run.run_id, "%x-%llx", (unsigned)getpid(),
@@ -334,9 +367,11 @@ int cmd_run(int argc, char **argv)
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
         sigaddset(&waited, signals[i]);
     sigprocmask(SIG_BLOCK, &waited, &original);
+    run.sigchld = signal(SIGCHLD, SIG_DFL);
     result = start(&run, &original);
     if (result != 0)
         return result;
+    signal(SIGPIPE, SIG_IGN); /* of ours alone: a reader of the report that went away is no reason to end so */
     wait_beside(&run, &waited);
     return report(&run);
 }

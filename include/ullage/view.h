@@ -68,6 +68,14 @@ struct ullage_ledger_info {
 int ullage_directory(char *path);
 
 /**
+ * ullage_directory_make() - make it if it is not there, and see whether ledgers can be written to it
+ * @path:  as ullage_directory()
+ * @error: at least ULLAGE_ERROR_BYTES; on failure the reason, a clause
+ * Returns: 0; -EPERM not ours, or others may write to it; other negative errno.  Since: 0.1
+ */
+int ullage_directory_make(char *path, char *error);
+
+/**
  * ullage_ledger_list() - the ledgers of a directory, newest first
  * @out:       set to an array, to be freed with ullage_ledger_list_free(); NULL where there is none
  * @count:     its length; files that are no readable ledger are left out

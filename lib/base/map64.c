@@ -105,6 +105,7 @@ void ull_map64_clear(struct ull_map64 *map)
         ull_store_release(&map->table->slots[i].value, UINT64_C(0));
         ull_store_release(&map->table->slots[i].key, UINT64_C(0));
     }
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* what is put next comes after it */
     map->count = 0;
 }
 

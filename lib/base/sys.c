@@ -79,14 +79,32 @@ int ull_sys_ioctl(int fd, unsigned long request, void *argument)
     return (int)ull_sys_call(SYS_ioctl, fd, (long)request, (long)argument, 0, 0, 0);
 }
 
-int ull_sys_dup_high(int fd, int lowest)
+int ull_sys_move_high(int fd)
 {
-    return (int)ull_sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest, 0, 0, 0);
+    enum { HIGH = 900 }; /* our choice: below RLIMIT_NOFILE's usual 1,024 */
+    struct rlimit limit;
+    long lowest = HIGH;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < HIGH + 16)
+        lowest = (long)(limit.rlim_cur / 2);
+    int high = (int)ull_sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest > 3 ? lowest : 3, 0, 0, 0);
+    ull_sys_close(fd);
+    return high;
 }
 
+/* Not the raw call: libraries that register memory with network cards watch libc's function. */
 int ull_sys_madvise(void *start, size_t bytes, int advice)
 {
-    return (int)ull_sys_call(SYS_madvise, (long)start, (long)bytes, advice, 0, 0, 0);
+    if (ull_sys_inject != NULL) {
+        long injected = ull_sys_inject(SYS_madvise);
+        if (injected != 0)
+            return (int)injected;
+    }
+    int kept = errno, result = 0;
+    if (madvise(start, bytes, advice) != 0) {
+        result = -errno;
+        errno = kept;
+    }
+    return result;
 }
 
 int ull_sys_mincore(void *start, size_t bytes, unsigned char *vector)

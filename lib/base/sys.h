@@ -30,7 +30,13 @@ int ull_sys_mkdir(const char *path, mode_t mode);
 int ull_sys_unlinkat(int dir, const char *name, int flags);
 int ull_sys_rename(const char *from, const char *to);
 int ull_sys_ioctl(int fd, unsigned long request, void *argument);
-int ull_sys_dup_high(int fd, int lowest);
+
+/*
+ * Moves a descriptor that we just opened to a high number, so that the program finds the low ones as it expects them:
+ * above what shells and select(2) loops use. Returns the new one; or -errno, and @fd is closed: a low one is never kept,
+ * because a program that closed 0 to 2 would write into our file.
+ */
+int ull_sys_move_high(int fd);
 int ull_sys_madvise(void *start, size_t bytes, int advice);
 int ull_sys_mincore(void *start, size_t bytes, unsigned char *vector);
 int ull_sys_munmap(void *start, size_t bytes);

@@ -140,7 +140,8 @@ static inline unsigned ull_share_of(uint64_t used, uint64_t requested)
     X(stackless_total, COUNTER, COUNT, "allocations whose stack could not be read") \
     X(reentrant_total, COUNTER, COUNT, "allocations inside our own work or a signal handler in it: not recorded") \
     X(reused_live_total, COUNTER, COUNT, "buffers handed out again whose free was not seen") \
-    X(unloads_total, COUNTER, COUNT, "libraries unloaded by dlclose")
+    X(unloads_total, COUNTER, COUNT, "libraries unloaded by dlclose") \
+    X(sandboxed_total, COUNTER, COUNT, "1 if recording ended because the program sandboxed itself")
 
 enum ull_counter {
 #define ULL_COUNTER_ENUM(name, kind, unit, help) ULL_COUNTER_##name,

@@ -3,6 +3,7 @@
  * live.c - the table of live buffers.
  *
  * Lock order: one shard, then the ledger's own lock; the filter is replaced with all shards locked, in their order.
+ * Every wait is bounded (base/lock.h): what cannot be recorded is lost, and the program goes on.
  * The filter that was replaced is kept: a free() may be reading it. It misses nothing by that, because whoever frees a
  * buffer learned its address after it was inserted, and so sees at least the filter of that moment.
  */
@@ -12,6 +13,7 @@
 
 #include "base/arith.h"
 #include "base/check.h"
+#include "base/lock.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -78,16 +80,22 @@ static void filter_change(struct ull_live_filter *filter, uint64_t address, int 
     }
 }
 
-static void lock_all(struct ull_live *live)
+static void unlock_first(struct ull_live *live, unsigned count)
 {
-    for (unsigned i = 0; i < ULL_LIVE_SHARDS; i++)
-        pthread_mutex_lock(&live->shards[i].lock);
+    while (count-- > 0)
+        ull_unlock(&live->shards[count].lock);
 }
 
-static void unlock_all(struct ull_live *live)
+/* False, and nothing is locked, where one could not be had. */
+static bool lock_all(struct ull_live *live)
 {
-    for (unsigned i = ULL_LIVE_SHARDS; i-- > 0;)
-        pthread_mutex_unlock(&live->shards[i].lock);
+    for (unsigned i = 0; i < ULL_LIVE_SHARDS; i++) {
+        if (!ull_lock(&live->shards[i].lock)) {
+            unlock_first(live, i);
+            return false;
+        }
+    }
+    return true;
 }
 
 static void fill_filter(struct ull_live *live, struct ull_live_filter *filter)
@@ -105,7 +113,8 @@ static void grow_filter(struct ull_live *live)
 {
     if (ull_load_relaxed(&live->total) * FILTER_SLOTS_A_BUFFER <= ull_load_acquire(&live->filter)->count)
         return;
-    lock_all(live);
+    if (!lock_all(live))
+        return;
     struct ull_live_filter *old = live->filter;
     if (live->total * FILTER_SLOTS_A_BUFFER > old->count) {
         struct ull_live_filter *filter = map_memory(sizeof *filter + (uint64_t)old->count * 4);
@@ -116,7 +125,7 @@ static void grow_filter(struct ull_live *live)
             ull_store_release(&live->filter, filter);
         }
     }
-    unlock_all(live);
+    unlock_first(live, ULL_LIVE_SHARDS);
 }
 
 /* ---- a shard's slots ---- */
@@ -204,7 +213,8 @@ static int64_t take_entry(struct ull_live *live, struct ull_live_shard *shard)
 
 static void publish(struct ull_live *live, struct ull_live_shard *shard, struct ull_live_buffer *buffer)
 {
-    buffer->entry = take_entry(live, shard);
+    bool known_here = buffer->generation == ull_load_relaxed(&live->generation);
+    buffer->entry = known_here ? take_entry(live, shard) : -1;
     if (buffer->entry < 0)
         return;
     struct ull_live_entry *entry = ull_ledger_at(live->ledger, ULL_TABLE_LIVE, (uint64_t)buffer->entry);
@@ -229,14 +239,16 @@ static void withdraw(struct ull_live *live, struct ull_live_shard *shard, struct
     struct ull_live_entry *entry = ull_ledger_at(live->ledger, ULL_TABLE_LIVE, (uint64_t)buffer->entry);
     /* The owner count goes up at each publishing: live(1) + 1 makes the next even number. */
     ull_store_release(&entry->state, entry->state + 1);
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* the next owner's fields come after it */
     if (shard->free_count < shard->free_capacity || grow_free_entries(shard))
         shard->free_entries[shard->free_count++] = (uint32_t)buffer->entry;
     buffer->entry = -1;
 }
 
-void ull_live_publish_reading(struct ull_live *live, const struct ull_live_buffer *buffer, uint64_t used,
-    uint64_t touched, uint64_t resident, uint64_t how)
+void ull_live_publish_reading(struct ull_live *live, struct ull_live_buffer *buffer, uint64_t used, uint64_t touched,
+    uint64_t resident, uint64_t how)
 {
+    buffer->used_so_far = used = ull_max_u64(used, buffer->used_so_far);
     if (buffer->entry < 0 || live->ledger == NULL)
         return;
     struct ull_live_entry *entry = ull_ledger_at(live->ledger, ULL_TABLE_LIVE, (uint64_t)buffer->entry);
@@ -247,6 +259,15 @@ void ull_live_publish_reading(struct ull_live *live, const struct ull_live_buffe
     ull_store_release(&entry->read_monotonic_ns, ull_sys_monotonic_ns());
 }
 
+void ull_live_publish_unknowable(struct ull_live *live, struct ull_live_buffer *buffer)
+{
+    buffer->flags &= ~(uint32_t)ULL_LIVE_MEASURABLE;
+    if (buffer->entry < 0 || live->ledger == NULL)
+        return;
+    struct ull_live_entry *entry = ull_ledger_at(live->ledger, ULL_TABLE_LIVE, (uint64_t)buffer->entry);
+    ull_store_relaxed(&entry->flags, buffer->flags);
+}
+
 /* ---- the calls ---- */
 
 int ull_live_insert(
@@ -255,9 +276,10 @@ int ull_live_insert(
     struct ull_live_shard *shard = shard_of(live, buffer->address);
     *had_older = false;
     grow_filter(live);
-    pthread_mutex_lock(&shard->lock);
+    if (!ull_lock(&shard->lock))
+        return -EAGAIN;
     if (!make_room(shard)) {
-        pthread_mutex_unlock(&shard->lock);
+        ull_unlock(&shard->lock);
         return -ENOMEM;
     }
     struct ull_live_buffer *slot = probe(shard, buffer->address);
@@ -272,7 +294,7 @@ int ull_live_insert(
     }
     *slot = *buffer;
     publish(live, shard, slot);
-    pthread_mutex_unlock(&shard->lock);
+    ull_unlock(&shard->lock);
     return 0;
 }
 
@@ -280,9 +302,7 @@ enum ull_live_found ull_live_remove(struct ull_live *live, uint64_t address, str
 {
     struct ull_live_shard *shard = shard_of(live, address);
     enum ull_live_found found = ULL_LIVE_ABSENT;
-    if (wait)
-        pthread_mutex_lock(&shard->lock);
-    else if (pthread_mutex_trylock(&shard->lock) != 0)
+    if (wait ? !ull_lock(&shard->lock) : pthread_mutex_trylock(&shard->lock) != 0)
         return ULL_LIVE_BUSY;
     struct ull_live_buffer *slot = shard->capacity != 0 ? probe(shard, address) : NULL;
     if (slot != NULL && slot->address != 0) {
@@ -294,27 +314,29 @@ enum ull_live_found ull_live_remove(struct ull_live *live, uint64_t address, str
         filter_change(live->filter, address, -1);
         found = ULL_LIVE_REMOVED;
     }
-    pthread_mutex_unlock(&shard->lock);
+    ull_unlock(&shard->lock);
     return found;
 }
 
 unsigned ull_live_visit(struct ull_live *live, uint64_t *cursor, unsigned limit,
-    bool (*visit)(void *context, const struct ull_live_buffer *buffer), void *context)
+    bool (*visit)(void *context, struct ull_live_buffer *buffer), void *context)
 {
     unsigned visited = 0, rounds = 0;
     uint64_t shard_index = *cursor >> 32, slot = *cursor & UINT32_MAX;
     bool go_on = true;
     while (go_on && visited < limit && rounds <= ULL_LIVE_SHARDS) {
         struct ull_live_shard *shard = &live->shards[shard_index % ULL_LIVE_SHARDS];
-        pthread_mutex_lock(&shard->lock);
-        for (; go_on && visited < limit && slot < shard->capacity; slot++) {
-            if (shard->slots[slot].address == 0)
-                continue;
-            visited++;
-            go_on = visit(context, &shard->slots[slot]);
+        bool finished = true;
+        if (pthread_mutex_trylock(&shard->lock) == 0) {
+            for (; go_on && visited < limit && slot < shard->capacity; slot++) {
+                if (shard->slots[slot].address == 0)
+                    continue;
+                visited++;
+                go_on = visit(context, &shard->slots[slot]);
+            }
+            finished = slot >= shard->capacity;
+            ull_unlock(&shard->lock);
         }
-        bool finished = slot >= shard->capacity;
-        pthread_mutex_unlock(&shard->lock);
         if (finished) {
             shard_index = (shard_index + 1) % ULL_LIVE_SHARDS;
             slot = 0;
@@ -327,24 +349,13 @@ unsigned ull_live_visit(struct ull_live *live, uint64_t *cursor, unsigned limit,
 
 /* ---- fork ---- */
 
-void ull_live_before_fork(struct ull_live *live)
-{
-    lock_all(live);
-    live->quiet = true;
-}
-
-void ull_live_after_fork_parent(struct ull_live *live)
-{
-    live->quiet = false;
-    unlock_all(live);
-}
-
 void ull_live_after_fork_child(struct ull_live *live)
 {
     live->ledger = NULL;
+    live->generation++;
     for (unsigned i = 0; i < ULL_LIVE_SHARDS; i++) {
         struct ull_live_shard *shard = &live->shards[i];
-        if (!live->quiet && pthread_mutex_trylock(&shard->lock) != 0) {
+        if (pthread_mutex_trylock(&shard->lock) != 0) {
             ull_sub_relaxed(&live->total, ull_min_u64(shard->count, live->total));
             empty_shard(shard);
             continue;
@@ -354,24 +365,26 @@ void ull_live_after_fork_child(struct ull_live *live)
         for (uint64_t at = 0; at < shard->capacity; at++)
             shard->slots[at].entry = -1;
     }
-    live->quiet = false;
 }
 
 void ull_live_take_over(struct ull_live *live, struct ull_ledger *ledger,
     uint32_t (*map)(void *context, const struct ull_live_buffer *buffer), void *context)
 {
-    lock_all(live);
+    bool locked = lock_all(live);
     live->ledger = ledger;
+    if (!locked)
+        return; /* what was inherited stays unpublished */
     for (unsigned i = 0; i < ULL_LIVE_SHARDS; i++) {
         struct ull_live_shard *shard = &live->shards[i];
         for (uint64_t at = 0; at < shard->capacity; at++) {
             struct ull_live_buffer *buffer = &shard->slots[at];
-            if (buffer->address == 0)
+            if (buffer->address == 0 || buffer->generation == live->generation)
                 continue;
             buffer->site = map(context, buffer);
             buffer->flags |= ULL_LIVE_INHERITED;
+            buffer->generation = live->generation;
             publish(live, shard, buffer);
         }
     }
-    unlock_all(live);
+    unlock_first(live, ULL_LIVE_SHARDS);
 }

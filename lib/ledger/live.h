@@ -20,10 +20,12 @@ struct ull_live_buffer {
     uint64_t stale_end, stale_bytes; /* see lib/pages/span.h */
     uint64_t born_monotonic_ns;
     int64_t entry; /* index in the ledger's live table; -1: none */
+    uint64_t used_so_far; /* largest reading yet: pages that were given back no longer show */
     uint32_t site;
     uint32_t weight;
     uint32_t flags; /* enum ull_live_flags */
     uint32_t tail_sum;
+    uint32_t generation; /* of the table: a forked child does not know its parent's sites by their index */
 };
 
 /* Followed by its slots. */
@@ -53,7 +55,7 @@ struct ull_live {
     struct ull_ledger *ledger;      /* NULL: nothing is published */
     struct ull_live_filter *filter; /* atomic, never NULL */
     uint64_t total;                 /* atomic */
-    bool quiet;                     /* every lock is held by the thread that forks */
+    uint32_t generation;            /* goes up in each forked child; atomic */
     struct ull_live_shard shards[ULL_LIVE_SHARDS];
 };
 
@@ -75,31 +77,34 @@ static inline bool ull_live_may_have(const struct ull_live *live, const void *ad
 
 /*
  * Adds a buffer and publishes it. An older one at the same address, whose free was not seen, is moved to *replaced and
- * true is returned in *had_older. 0, or -ENOMEM: not added. Threads: any.
+ * true is returned in *had_older. 0; -ENOMEM or -EAGAIN (a lock could not be had): not added. Threads: any.
  */
 int ull_live_insert(
     struct ull_live *live, const struct ull_live_buffer *buffer, struct ull_live_buffer *replaced, bool *had_older);
 
 enum ull_live_found { ULL_LIVE_ABSENT, ULL_LIVE_REMOVED, ULL_LIVE_BUSY };
 
-/* Takes a buffer out, before its memory is given back. @wait false: ULL_LIVE_BUSY rather than wait for a lock. */
+/* Takes a buffer out, before its memory is given back. ULL_LIVE_BUSY: no lock to be had, at once if not @wait. */
 enum ull_live_found ull_live_remove(struct ull_live *live, uint64_t address, struct ull_live_buffer *out, bool wait);
 
 /*
  * Calls @visit for up to @limit buffers from *cursor on, going round; each with its shard locked, so that it cannot be
- * freed meanwhile. Stops when @visit returns false. Returns how many were visited.
+ * freed meanwhile. A shard that is locked is left out. Stops when @visit returns false. Returns how many were visited.
  */
 unsigned ull_live_visit(struct ull_live *live, uint64_t *cursor, unsigned limit,
-    bool (*visit)(void *context, const struct ull_live_buffer *buffer), void *context);
+    bool (*visit)(void *context, struct ull_live_buffer *buffer), void *context);
 
-/* Publishes a reading of a live buffer. The caller holds it: it visits, or has not handed it out. */
-void ull_live_publish_reading(struct ull_live *live, const struct ull_live_buffer *buffer, uint64_t used,
-    uint64_t touched, uint64_t resident, uint64_t how);
+/* Publishes a reading of a live buffer; the larger of two uses stays. The caller visits it. */
+void ull_live_publish_reading(struct ull_live *live, struct ull_live_buffer *buffer, uint64_t used, uint64_t touched,
+    uint64_t resident, uint64_t how);
 
-/* Around fork(2), so that the child inherits whole tables. */
-void ull_live_before_fork(struct ull_live *live);
-void ull_live_after_fork_parent(struct ull_live *live);
-/* In the child: nothing is published any more. Shards that another thread was changing (a bare clone(2)) are emptied. */
+/* The buffer's use can no longer be known, because its pages were given back. The caller visits it. */
+void ull_live_publish_unknowable(struct ull_live *live, struct ull_live_buffer *buffer);
+
+/*
+ * In a forked child: nothing is published any more. A shard that another thread was changing is emptied: nothing is
+ * locked around fork(2), because the handlers of others run in between, and may wait for one who waits for us.
+ */
 void ull_live_after_fork_child(struct ull_live *live);
 /* Publishes what was inherited in a ledger of the child's own; @map turns the site of each into one of that ledger. */
 void ull_live_take_over(struct ull_live *live, struct ull_ledger *ledger,

@@ -6,6 +6,7 @@
 
 #include "base/arith.h"
 #include "base/atomic.h"
+#include "base/lock.h"
 
 #include <string.h>
 
@@ -37,9 +38,10 @@ bool ull_sites_find(const struct ull_sites *sites, uint64_t key, uint32_t *site)
 
 void ull_sites_forget_keys(struct ull_sites *sites)
 {
-    pthread_mutex_lock(&sites->lock);
+    if (!ull_lock(&sites->lock))
+        return;
     ull_map64_clear(&sites->by_key);
-    pthread_mutex_unlock(&sites->lock);
+    ull_unlock(&sites->lock);
 }
 
 static struct ull_site_entry *site_at(const struct ull_sites *sites, uint32_t site)
@@ -69,7 +71,8 @@ uint32_t ull_sites_add(
     struct ull_sites *sites, uint64_t key, uint64_t id, enum ull_kind kind, const uint64_t *frames, uint32_t count)
 {
     uint64_t found; /* in the maps: 1 + index */
-    pthread_mutex_lock(&sites->lock);
+    if (!ull_lock(&sites->lock))
+        return ULL_SITE_OTHER;
     if (!ull_map64_find(&sites->by_key, key, &found)) {
         if (!ull_map64_find(&sites->by_id, id, &found)) {
             found = UINT64_C(1) + make_site(sites, id, kind, frames, count);
@@ -82,7 +85,7 @@ uint32_t ull_sites_add(
         if (sites->by_key.count < KEYS_MAX)
             ull_map64_insert(&sites->by_key, key, found);
     }
-    pthread_mutex_unlock(&sites->lock);
+    ull_unlock(&sites->lock);
     return (uint32_t)(found - 1);
 }
 
@@ -93,8 +96,11 @@ void ull_histogram_add(struct ull_histogram *histogram, uint64_t bytes, uint32_t
     uint32_t *counts = histogram->counts;
     if (ull_add_relaxed(&counts[ull_bucket_of(bytes)], weight < half ? weight : half) < half - 1)
         return;
-    for (unsigned i = 0; i < ULL_BUCKET_COUNT; i++)
-        ull_sub_relaxed(&counts[i], ull_load_relaxed(&counts[i]) / 2);
+    for (unsigned i = 0; i < ULL_BUCKET_COUNT; i++) {
+        uint32_t seen = ull_load_relaxed(&counts[i]);
+        while (!ull_cas_acq_rel(&counts[i], &seen, seen - seen / 2)) { /* others may be halving too */
+        }
+    }
 }
 
 /* The same for small counts, one at a time. */
@@ -103,8 +109,11 @@ static void count_one(uint16_t *counts, unsigned count, unsigned at)
     const uint16_t half = 1 << 15;
     if (ull_add_relaxed(&counts[at], 1) < half - 1)
         return;
-    for (unsigned i = 0; i < count; i++)
-        ull_sub_relaxed(&counts[i], (uint16_t)(ull_load_relaxed(&counts[i]) / 2));
+    for (unsigned i = 0; i < count; i++) {
+        uint16_t seen = ull_load_relaxed(&counts[i]);
+        while (!ull_cas_acq_rel(&counts[i], &seen, (uint16_t)(seen - seen / 2))) {
+        }
+    }
 }
 
 void ull_sites_count_allocation(struct ull_sites *sites, uint32_t index, uint64_t bytes, uint32_t weight)
@@ -138,15 +147,14 @@ void ull_sites_count_free(struct ull_sites *sites, uint32_t index, uint64_t byte
 static struct ull_use_entry *use_of(struct ull_sites *sites, struct ull_site_entry *site)
 {
     uint64_t use = ull_load_acquire(&site->use);
-    if (use == 0) {
-        pthread_mutex_lock(&sites->lock);
+    if (use == 0 && ull_lock(&sites->lock)) {
         use = site->use;
         if (use == 0) {
             int64_t index = ull_ledger_reserve(sites->ledger, ULL_TABLE_USES, 1);
             use = index >= 0 ? (uint64_t)index + 1 : 0;
             ull_store_release(&site->use, use);
         }
-        pthread_mutex_unlock(&sites->lock);
+        ull_unlock(&sites->lock);
     }
     return use != 0 ? ull_ledger_at(sites->ledger, ULL_TABLE_USES, use - 1) : NULL;
 }

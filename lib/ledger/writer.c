@@ -12,6 +12,7 @@
 #include "base/arith.h"
 #include "base/atomic.h"
 #include "base/directory.h"
+#include "base/lock.h"
 #include "base/sys.h"
 #include "ledger/identity.h"
 
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* Segment 0 of all tables and the header fit in ULL_FIRST_BYTES; counts are powers of two. */
@@ -38,7 +38,6 @@ static const struct {
 enum {
     FIRST_SEGMENTS_BYTES = 4096 + 32 * sizeof(struct ull_module_entry) + 1024 * 8 + 16 * sizeof(struct ull_site_entry)
         + 8 * sizeof(struct ull_use_entry) + 128 * sizeof(struct ull_live_entry),
-    LEDGER_DESCRIPTOR = 901, /* high, as the one of lib/pages/scan.c */
 };
 _Static_assert(ULL_HEADER_BYTES + FIRST_SEGMENTS_BYTES <= ULL_FIRST_BYTES, "the first segments must fit");
 _Static_assert(sizeof(struct ull_site_entry) % 8 == 0 && sizeof(struct ull_use_entry) % 8 == 0, "aligned words");
@@ -81,6 +80,8 @@ static bool find_descriptor_again(struct ull_ledger *ledger)
     if (descriptor_is_ours(ledger))
         return true;
     ledger->fd = ull_sys_openat(AT_FDCWD, ledger->path, O_RDWR | O_NOFOLLOW, 0);
+    if (ledger->fd >= 0)
+        ledger->fd = ull_sys_move_high(ledger->fd);
     if (descriptor_is_ours(ledger))
         return true;
     if (ledger->fd >= 0)
@@ -101,8 +102,12 @@ static int add_segment(struct ull_ledger *ledger, enum ull_table table, unsigned
     uint64_t entries = (uint64_t)ledger->base_count[table] << segment;
     uint64_t bytes = ull_round_up(entries * ledger->entry_bytes[table], (uint64_t)sysconf(_SC_PAGESIZE));
     uint64_t offset = ledger->file_bytes;
-    if (ledger->grown_out || offset + bytes > LEDGER_BYTES_MAX || !find_descriptor_again(ledger))
+    if (ledger->grown_out)
         return -ENOSPC;
+    if (offset + bytes > LEDGER_BYTES_MAX || !find_descriptor_again(ledger)) {
+        ledger->grown_out = true;
+        return -ENOSPC;
+    }
     error = ull_sys_reserve(ledger->fd, offset, bytes);
     void *start = error == 0 ? map_file(ledger, offset, bytes, &error) : NULL;
     if (start == NULL) {
@@ -120,7 +125,8 @@ int64_t ull_ledger_reserve(struct ull_ledger *ledger, enum ull_table table, uint
 {
     uint32_t base = ledger->base_count[table];
     int64_t result = -1;
-    pthread_mutex_lock(&ledger->lock);
+    if (!ull_lock(&ledger->lock))
+        return -1;
     uint64_t first = ledger->reserved[table];
     unsigned segment = segment_of(first, base);
     /* A run that does not fit in what is left of this segment goes to the start of the next. */
@@ -134,7 +140,7 @@ int64_t ull_ledger_reserve(struct ull_ledger *ledger, enum ull_table table, uint
         ull_store_release(&ledger->header->tables[table].reserved_count, first + count);
         result = (int64_t)first;
     }
-    pthread_mutex_unlock(&ledger->lock);
+    ull_unlock(&ledger->lock);
     return result;
 }
 
@@ -164,13 +170,10 @@ static int open_file(struct ull_ledger *ledger, const char *directory)
     ull_sys_close(place);
     if (fd < 0)
         return fd;
-    struct rlimit limit;
-    int high = -1;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        high = ull_sys_dup_high(fd, limit.rlim_cur > LEDGER_DESCRIPTOR ? LEDGER_DESCRIPTOR : (int)(limit.rlim_cur / 2));
-    if (high >= 0) {
-        ull_sys_close(fd);
-        fd = high;
+    fd = ull_sys_move_high(fd);
+    if (fd < 0) {
+        ull_sys_unlinkat(AT_FDCWD, ledger->path, 0);
+        return fd;
     }
     ledger->fd = fd;
     int error = ull_sys_fstat(fd, &now);

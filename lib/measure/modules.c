@@ -6,6 +6,7 @@
 
 #include "base/arith.h"
 #include "base/atomic.h"
+#include "base/lock.h"
 #include "base/sys.h"
 
 #include <dlfcn.h>
@@ -153,24 +154,26 @@ static uint32_t module_of(struct ull_modules *modules, uint64_t address)
 void ull_modules_resolve(
     struct ull_modules *modules, const uint64_t *addresses, unsigned count, uint64_t *packed, uint64_t *id)
 {
-    pthread_mutex_lock(&modules->lock);
+    bool locked = ull_lock(&modules->lock);
     for (unsigned i = 0; i < count; i++) {
         /* One back: a call that never returns may end its function, and the return address is past it. */
-        uint32_t module = module_of(modules, addresses[i] - 1);
+        uint32_t module = locked ? module_of(modules, addresses[i] - 1) : ULL_FRAME_NO_MODULE;
         bool known = module != ULL_FRAME_NO_MODULE;
         uint64_t offset = known ? addresses[i] - modules->modules[module].bias : addresses[i];
         packed[i] = ull_frame_pack(module, offset);
         *id = ull_mix64(*id ^ offset) + (known ? modules->modules[module].hash : 0);
     }
-    pthread_mutex_unlock(&modules->lock);
+    if (locked)
+        ull_unlock(&modules->lock);
 }
 
 void ull_modules_doubt_all(struct ull_modules *modules)
 {
-    pthread_mutex_lock(&modules->lock);
+    bool locked = ull_lock(&modules->lock);
     for (uint32_t i = 0; i < modules->count; i++)
         modules->modules[i].gone = true;
-    pthread_mutex_unlock(&modules->lock);
+    if (locked)
+        ull_unlock(&modules->lock);
 }
 
 void ull_modules_take_over(struct ull_modules *modules, const struct ull_ledger *parent, struct ull_ledger *ledger)

@@ -6,7 +6,7 @@
  * on standard error, and the program goes on as if we were not there.
  *
  * Locks, in order: making, live shards, modules, sites, ledger. None is held while the loader is asked for anything
- * that locks, nor while the program's allocator runs.
+ * that locks, while the program's allocator runs, or across fork; no wait for one is without bound.
  */
 #include "config.h"
 
@@ -15,6 +15,7 @@
 #include "base/arith.h"
 #include "base/check.h"
 #include "base/directory.h"
+#include "base/lock.h"
 #include "base/sys.h"
 #include "ledger/sites.h"
 #include "measure/modules.h"
@@ -38,7 +39,10 @@ enum state { UNSET, READY, RECORDING, OFF };
 #define RESCAN_INTERVAL_NS UINT64_C(100000000)
 #define RESCAN_BUDGET_NS UINT64_C(50000)
 #define EXIT_BUDGET_NS UINT64_C(100000000)
-enum { RESCAN_BUFFERS = 16 };
+enum {
+    RESCAN_BUFFERS = 16,
+    GIVEN_BACK_BUFFERS = 4096, /* looked at after each madvise that gives pages back: about 50 us */
+};
 #define NEVER_BYTES (UINT64_C(1) << 62) /* no allocation is this large */
 
 static struct {
@@ -154,7 +158,7 @@ void ull_recorder_after_fork_child(void)
     if (!__libc_single_threaded)
         ull_stack_stay_safe(); /* another thread may have held libunwind's locks */
     ull_thread.random = 0;
-    ull_thread.busy = ull_thread.forking = false;
+    ull_thread.busy = false;
     if (recorder.state != RECORDING)
         return;
     recorder.parent = recorder.ledger;
@@ -169,36 +173,10 @@ static void check_fork(void)
         ull_recorder_after_fork_child();
 }
 
-void ull_recorder_before_fork(void)
-{
-    if (!ull_recorder_is_ready() || ull_thread.busy)
-        return; /* a signal handler that forks inside our work: the child sees to itself */
-    ull_thread.busy = true; /* other handlers of fork may allocate while we hold our locks */
-    pthread_mutex_lock(&recorder.making);
-    ull_live_before_fork(&ull_gate.live);
-    if (recorder.state == RECORDING) {
-        pthread_mutex_lock(&recorder.modules.lock);
-        pthread_mutex_lock(&recorder.sites.lock);
-        pthread_mutex_lock(&recorder.ledger.lock);
-    }
-    ull_thread.forking = true;
-}
-
 void ull_recorder_after_fork_parent(void)
 {
-    if (!ull_recorder_is_ready())
-        return;
-    ull_use_forked(&recorder.use);
-    if (!ull_thread.forking)
-        return;
-    if (recorder.state == RECORDING) {
-        pthread_mutex_unlock(&recorder.ledger.lock);
-        pthread_mutex_unlock(&recorder.sites.lock);
-        pthread_mutex_unlock(&recorder.modules.lock);
-    }
-    ull_live_after_fork_parent(&ull_gate.live);
-    pthread_mutex_unlock(&recorder.making);
-    ull_thread.forking = ull_thread.busy = false;
+    if (ull_recorder_is_ready())
+        ull_use_forked(&recorder.use);
 }
 
 /* ---- the ledger, made at the first recorded event ---- */
@@ -232,7 +210,8 @@ static bool recording(void)
         return true;
     if (state != READY)
         return false;
-    pthread_mutex_lock(&recorder.making);
+    if (!ull_lock(&recorder.making))
+        return false;
     if (recorder.state == READY) {
         int error = make_ledger();
         if (error != 0) {
@@ -241,7 +220,7 @@ static bool recording(void)
             say_once("no ledger", error);
         }
     }
-    pthread_mutex_unlock(&recorder.making);
+    ull_unlock(&recorder.making);
     return ull_load_acquire(&recorder.state) == RECORDING;
 }
 
@@ -249,13 +228,15 @@ static bool recording(void)
 
 struct round {
     uint64_t deadline_ns;
+    enum ull_span_access access;
 };
 
-static bool measure_live(void *context, const struct ull_live_buffer *buffer)
+static bool measure_live(void *context, struct ull_live_buffer *buffer)
 {
     const struct round *round = context;
     struct ull_reading reading;
-    if ((buffer->flags & ULL_LIVE_MEASURABLE) != 0 && ull_use_read(&recorder.use, buffer, ULL_SPAN_SHARED, &reading) == 0) {
+    if ((buffer->flags & (ULL_LIVE_MEASURABLE | ULL_LIVE_INHERITED)) == ULL_LIVE_MEASURABLE
+        && ull_use_read(&recorder.use, buffer, round->access, &reading) == 0) {
         ull_live_publish_reading(&ull_gate.live, buffer, reading.used, reading.touched, reading.resident,
             reading.granularity | (reading.exact ? ULL_READ_EXACT : 0));
         ull_ledger_count(&recorder.ledger, ULL_COUNTER_rescans_total, 1);
@@ -270,7 +251,7 @@ static void rescan_some(void)
     ull_store_relaxed(&recorder.ledger.header->last_event_monotonic_ns, now);
     if (now - last < RESCAN_INTERVAL_NS || !ull_cas_acq_rel(&recorder.rescanned_ns, &last, now))
         return;
-    struct round round = { ull_sys_precise_ns() + RESCAN_BUDGET_NS };
+    struct round round = { ull_sys_precise_ns() + RESCAN_BUDGET_NS, ULL_SPAN_BRIEFLY };
     ull_live_visit(&ull_gate.live, &recorder.cursor, RESCAN_BUFFERS, measure_live, &round);
 }
 
@@ -343,8 +324,8 @@ static uint32_t site_of_stack(enum ull_kind kind)
 
 static void count_gone(const struct ull_live_buffer *buffer)
 {
-    if (ull_load_acquire(&recorder.state) != RECORDING)
-        return; /* a child without a ledger of its own lets go of what was its parent's */
+    if (ull_load_acquire(&recorder.state) != RECORDING || buffer->generation != ull_gate.live.generation)
+        return; /* a child lets go of what was its parent's, and is not in its own ledger */
     ull_sites_count_free(&recorder.sites, buffer->site, buffer->bytes, buffer->weight);
 }
 
@@ -369,6 +350,7 @@ static struct ull_live_buffer describe(void *address, size_t bytes, uint32_t wei
         .bytes = bytes,
         .born_monotonic_ns = ull_sys_monotonic_ns(),
         .entry = -1,
+        .generation = ull_load_relaxed(&ull_gate.live.generation),
         .site = site_of_stack(kind),
         .weight = weight,
         .flags = !large ? ULL_LIVE_SAMPLED
@@ -411,7 +393,9 @@ static void read_before_free(struct ull_recorder_move *move)
 {
     struct ull_reading reading;
     move->measured = false;
-    if ((move->old.flags & ULL_LIVE_MEASURABLE) == 0 || ull_load_acquire(&recorder.state) != RECORDING)
+    /* What was inherited is the parent's to judge: each worker of a hundred would be blamed for one buffer. */
+    if ((move->old.flags & (ULL_LIVE_MEASURABLE | ULL_LIVE_INHERITED)) != ULL_LIVE_MEASURABLE
+        || move->old.generation != ull_gate.live.generation || ull_load_acquire(&recorder.state) != RECORDING)
         return;
     ull_ledger_count(&recorder.ledger, ULL_COUNTER_scans_total, 1);
     if (ull_use_read(&recorder.use, &move->old, ULL_SPAN_OWNED, &reading) != 0) {
@@ -420,14 +404,14 @@ static void read_before_free(struct ull_recorder_move *move)
     }
     move->measured = true;
     move->exact = reading.exact;
-    move->used = reading.used;
+    move->used = ull_max_u64(reading.used, move->old.used_so_far);
     move->touched = reading.touched;
     move->granularity = reading.granularity;
 }
 
 static void count_end(const struct ull_recorder_move *move)
 {
-    if (move->measured)
+    if (move->measured && move->old.generation == ull_gate.live.generation)
         ull_sites_count_use(&recorder.sites, move->old.site, move->old.bytes, move->used, move->touched,
             move->granularity, move->exact ? ULL_EXACT : ULL_UPPER_BOUND);
     count_gone(&move->old);
@@ -486,7 +470,7 @@ void ull_recorder_exit(int status)
     /* A vfork child shares our memory and calls _exit: the ledger is not its own. */
     if (ull_load_acquire(&recorder.state) == RECORDING && (uint32_t)getpid() == recorder.ledger.header->pid && enter()) {
         if (ull_load_acquire(&recorder.state) == RECORDING) {
-            struct round round = { ull_sys_precise_ns() + EXIT_BUDGET_NS };
+            struct round round = { ull_sys_precise_ns() + EXIT_BUDGET_NS, ULL_SPAN_SHARED };
             uint64_t cursor = 0, total = ull_load_relaxed(&ull_gate.live.total);
             ull_live_visit(&ull_gate.live, &cursor, (unsigned)ull_min_u64(total + 1, UINT32_MAX), measure_live, &round);
             ull_ledger_mark_ended(&recorder.ledger, status);
@@ -494,6 +478,42 @@ void ull_recorder_exit(int status)
         leave();
     }
     errno = kept;
+}
+
+/* ---- what the program does to its own pages ---- */
+
+struct given_back {
+    uint64_t start, end;
+};
+
+static bool note_given_back(void *context, struct ull_live_buffer *buffer)
+{
+    const struct given_back *range = context;
+    if (buffer->address < range->end && buffer->address + buffer->bytes > range->start)
+        ull_live_publish_unknowable(&ull_gate.live, buffer);
+    return true;
+}
+
+void ull_recorder_given_back(const void *start, size_t bytes)
+{
+    int kept = errno;
+    if (ull_load_acquire(&recorder.state) == RECORDING && enter()) {
+        struct given_back range = { (uintptr_t)start, (uintptr_t)start + bytes };
+        uint64_t cursor = 0;
+        ull_live_visit(&ull_gate.live, &cursor, GIVEN_BACK_BUFFERS, note_given_back, &range);
+        leave();
+    }
+    errno = kept;
+}
+
+void ull_recorder_sandboxed(void)
+{
+    if (ull_load_acquire(&recorder.state) == RECORDING)
+        ull_ledger_count(&recorder.ledger, ULL_COUNTER_sandboxed_total, 1);
+    if (ull_recorder_is_ready()) {
+        ull_store_release(&recorder.state, (uint32_t)OFF);
+        ull_store_release(&ull_gate.min_bytes, NEVER_BYTES);
+    }
 }
 
 void ull_recorder_before_unload(void)

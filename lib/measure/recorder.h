@@ -41,8 +41,7 @@ struct ull_recorder_thread {
     int64_t until_sample; /* bytes of small allocations to the next sample; starts at 0, so that a thread comes in */
     uint64_t random;
     bool ready;
-    bool busy;    /* in the recorder, or between the handlers of fork: what it allocates now goes unrecorded */
-    bool forking; /* holds every lock of the recorder */
+    bool busy; /* in the recorder: what it allocates now goes unrecorded */
 };
 extern __thread struct ull_recorder_thread ull_thread __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
@@ -87,8 +86,13 @@ void ull_recorder_exit(int status);
 void ull_recorder_before_unload(void);
 void ull_recorder_after_unload(bool unmapped);
 
-/* Around fork(2). The child begins without a ledger and makes its own at its first recorded allocation. */
-void ull_recorder_before_fork(void);
+/* The program gave pages of its own back (madvise): buffers there no longer show how far they were used. */
+void ull_recorder_given_back(const void *start, size_t bytes);
+
+/* The program is about to forbid itself system calls: recording ends, lest a filter kill it for one of ours. */
+void ull_recorder_sandboxed(void);
+
+/* After fork(2). The child begins without a ledger and makes its own at its first recorded allocation. */
 void ull_recorder_after_fork_parent(void);
 void ull_recorder_after_fork_child(void);
 

@@ -5,13 +5,16 @@
 #include "measure/stack.h"
 
 #include "base/atomic.h"
+#include "base/sys.h"
 #include "ledger/format.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unwind.h>
 
 enum {
@@ -116,6 +119,13 @@ static unsigned capture_safe(uint64_t *frames, unsigned limit)
 
 /* ---- choosing ---- */
 
+/* On the stack of a signal handler there may be 8 KiB in all, of which libunwind needs a good part. */
+static bool on_small_stack(void)
+{
+    stack_t now;
+    return ull_sys_call(SYS_sigaltstack, 0, (long)&now, 0, 0, 0, 0) == 0 && (now.ss_flags & SS_ONSTACK) != 0;
+}
+
 /*
  * At the first use and not at the start, because it builds tables of 28 KiB. With libunwind's global cache it can
  * deadlock against dl_iterate_phdr.
@@ -154,7 +164,7 @@ static unsigned capture_raw(uint64_t *frames, unsigned limit)
 {
     _Static_assert(sizeof(void *) == sizeof(uint64_t), "addresses are 64 bits wide");
     int (*backtrace)(void **, int) = ull_load_acquire(&fast.backtrace);
-    if (backtrace != NULL && policy_is_set() && thread_may_be_fast()) {
+    if (backtrace != NULL && policy_is_set() && thread_may_be_fast() && !on_small_stack()) {
         int count = backtrace((void **)frames, (int)limit);
         if (count > 0)
             return (unsigned)count;

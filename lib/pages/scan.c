@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* From linux/fs.h of Linux 6.7; Debian 12's headers are older. */
@@ -47,8 +46,8 @@ enum {
     CALLS_A_SCAN = 128,   /* our choice: about 3,000 regions, under 1 ms; past it the rest counts as touched */
     ENTRIES_A_READ = 128, /* 1 KiB of stack: 512 KiB of buffer a read */
     PAGES_A_MINCORE = 1024,
+    CHUNKS_A_SCAN = 1 << 16, /* 1 TiB in chunks of 16 MiB: no buffer is larger */
     CHECK_INTERVAL = 64,
-    HIGH_DESCRIPTOR = 900, /* our choice: above what shells and select(2) loops use, below RLIMIT_NOFILE's usual 1,024 */
 };
 #define HUGE_PAGE_BYTES (UINT64_C(2) << 20) /* of x86-64 and of arm64 with 4 KiB pages */
 
@@ -115,19 +114,6 @@ void ull_pages_after_fork(struct ull_pages *pages)
     ull_store_relaxed(&pages->forked, true);
 }
 
-static int move_high(int fd)
-{
-    struct rlimit limit;
-    long lowest = HIGH_DESCRIPTOR;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < HIGH_DESCRIPTOR + 16)
-        lowest = (long)(limit.rlim_cur / 2);
-    int high = ull_sys_dup_high(fd, (int)lowest);
-    if (high < 0)
-        return fd;
-    ull_sys_close(fd);
-    return high;
-}
-
 static int open_pagemap(struct ull_pages *pages)
 {
     char path[40] = "/proc/self/pagemap";
@@ -138,7 +124,9 @@ static int open_pagemap(struct ull_pages *pages)
     if (fd < 0)
         return fd;
     if (pages->pid == 0)
-        fd = move_high(fd);
+        fd = ull_sys_move_high(fd);
+    if (fd < 0)
+        return fd;
     if (ull_sys_fstat(fd, &now) != 0) {
         ull_sys_close(fd);
         return -EBADF;
@@ -170,7 +158,7 @@ static int pagemap_fd(struct ull_pages *pages, bool check)
 
 /* The range that is scanned, and where its last page begins. */
 struct walk {
-    uint64_t start, end, last_page;
+    uint64_t start, end, last_page, most_pages;
     struct ull_extents *out;
 };
 
@@ -216,9 +204,11 @@ static int scan_by_ioctl(struct ull_pages *pages, int fd, struct walk *w)
             add_unread(w, at);
             return 0;
         }
+        if (call >= CHUNKS_A_SCAN)
+            return -E2BIG;
         struct pagemap_scan ask = {
             .size = sizeof ask, .start = at, .end = stop,
-            .regions = (uint64_t)(uintptr_t)regions, .region_count = REGIONS_A_CALL,
+            .regions = (uint64_t)(uintptr_t)regions, .region_count = REGIONS_A_CALL, .max_pages = w->most_pages,
             .category_inverted = CATEGORY_ZERO_PAGE, .category_mask = CATEGORY_ZERO_PAGE,
             .category_anyof = CATEGORY_PRESENT | CATEGORY_SWAPPED,
             .return_mask = CATEGORY_PRESENT | CATEGORY_SWAPPED | CATEGORY_HUGE,
@@ -232,6 +222,8 @@ static int scan_by_ioctl(struct ull_pages *pages, int fd, struct walk *w)
         for (int i = 0; i < count; i++)
             add_touched(w, regions[i].start, regions[i].end, (regions[i].categories & CATEGORY_PRESENT) != 0,
                 (regions[i].categories & CATEGORY_HUGE) != 0);
+        if (w->most_pages != 0 && w->out->touched_bytes / ull_page_bytes() >= w->most_pages)
+            return -E2BIG;
         if (ask.walk_end <= at)
             return count == 0 && at == w->start ? -ESRCH : -EIO; /* the process has gone, or the kernel lies */
         at = ask.walk_end;
@@ -260,6 +252,8 @@ static int scan_by_reading(struct ull_pages *pages, int fd, struct walk *w)
 {
     uint64_t entries[ENTRIES_A_READ], page_bytes = ull_page_bytes();
     struct huge_guess guess = { UINT64_MAX, pages->huge_possible };
+    if (w->most_pages != 0 && (w->end - w->start) / page_bytes > w->most_pages)
+        return -E2BIG; /* each page costs here, touched or not */
     for (uint64_t at = w->start; at < w->end;) {
         size_t want = (size_t)ull_min_u64((w->end - at) / page_bytes, ENTRIES_A_READ) * sizeof entries[0];
         ssize_t got = ull_sys_pread(fd, entries, want, (off_t)(at / page_bytes * sizeof entries[0]));
@@ -289,6 +283,8 @@ static int scan_by_mincore(struct ull_pages *pages, struct walk *w)
     struct huge_guess guess = { UINT64_MAX, pages->huge_possible };
     if (pages->pid != 0)
         return -ENOTSUP;
+    if (w->most_pages != 0 && (w->end - w->start) / page_bytes > w->most_pages)
+        return -E2BIG;
     for (uint64_t at = w->start; at < w->end;) {
         uint64_t count = ull_min_u64((w->end - at) / page_bytes, PAGES_A_MINCORE);
         int result = ull_sys_mincore((void *)(uintptr_t)at, count * page_bytes, vector);
@@ -316,20 +312,21 @@ static int scan_by(struct ull_pages *pages, uint32_t method, struct walk *w)
         if (fd < 0)
             return fd == -ENOENT && pages->pid != 0 ? -ESRCH : -ENOTSUP;
         int result = method == ULL_PAGES_SCAN ? scan_by_ioctl(pages, fd, w) : scan_by_reading(pages, fd, w);
-        if (result >= 0 || check)
+        if (result >= 0 || result == -E2BIG || check)
             return result;
         memset(w->out, 0, sizeof *w->out); /* perhaps the number is somebody else's now: once more, checked */
     }
 }
 
-int ull_pages_scan(struct ull_pages *pages, uint64_t start, uint64_t end, struct ull_extents *out)
+int ull_pages_scan(
+    struct ull_pages *pages, uint64_t start, uint64_t end, uint64_t most_pages, struct ull_extents *out)
 {
     uint32_t method = ull_load_relaxed(&pages->method);
     if (method == ULL_PAGES_UNTRIED)
         method = pages->forced != ULL_PAGES_UNTRIED ? pages->forced : ULL_PAGES_SCAN;
     for (; method < ULL_PAGES_NONE; method++) {
         memset(out, 0, sizeof *out);
-        struct walk w = { start, end, end - ull_page_bytes(), out };
+        struct walk w = { start, end, end - ull_page_bytes(), most_pages, out };
         int result = scan_by(pages, method, &w);
         if (result == -ENOTSUP)
             continue;

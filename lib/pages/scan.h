@@ -70,10 +70,12 @@ void ull_pages_after_fork(struct ull_pages *pages);
 
 /*
  * ull_pages_scan() - find the written pages of [start, end)
- * Both page-aligned, start < end. Returns 0 and fills @out; -ENOTSUP where nothing works; -ESRCH when the process went.
+ * Both page-aligned, start < end. @most_pages: give up with -E2BIG after counting so many touched pages; 0: no limit.
+ * Returns 0 and fills @out; -ENOTSUP where nothing works; -ESRCH when the process went.
  * Threads: any. Allocates: nothing. Stack: under 2 KiB.
  */
-int ull_pages_scan(struct ull_pages *pages, uint64_t start, uint64_t end, struct ull_extents *out);
+int ull_pages_scan(
+    struct ull_pages *pages, uint64_t start, uint64_t end, uint64_t most_pages, struct ull_extents *out);
 
 /* The page size of this system, bytes. */
 uint64_t ull_page_bytes(void);

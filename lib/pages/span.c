@@ -11,7 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TAIL_CHUNK_BYTES = 512 }; /* of stack, when the tail is copied in pieces */
+enum {
+    TAIL_CHUNK_BYTES = 512, /* of stack, when the tail is copied in pieces */
+    BRIEF_PAGES = 4096,     /* touched pages that are counted in about 60 us; measured */
+};
 
 uint64_t ull_span_whole_start(const struct ull_span *span)
 {
@@ -36,30 +39,41 @@ static uint64_t tail_bytes(const struct ull_span *span)
     return span->address + span->bytes - ull_span_whole_end(span);
 }
 
-/* Adds bytes to a running checksum that stays 0 as long as all of them are zero. */
-static uint64_t sum_bytes(uint64_t sum, uint64_t position, const unsigned char *bytes, size_t count)
+/* A checksum, and whether any byte was not zero: the sum alone may come to zero by chance. */
+struct tail_sum {
+    uint64_t sum, any;
+};
+
+static void sum_word(struct tail_sum *sum, uint64_t word, uint64_t position)
 {
-    for (; count >= sizeof(uint64_t); count -= sizeof(uint64_t)) {
-        uint64_t word;
+    uint64_t mixed = (word ^ (word >> 29)) * UINT64_C(0xbf58476d1ce4e5b9);
+    sum->any |= word;
+    sum->sum += (mixed ^ (mixed >> 32)) * (2 * position + 1);
+}
+
+static void sum_bytes(struct tail_sum *sum, uint64_t position, const unsigned char *bytes, size_t count)
+{
+    uint64_t word = 0;
+    for (; count >= sizeof word; count -= sizeof word) {
         memcpy(&word, bytes, sizeof word);
-        sum += word * (UINT64_C(0x9e3779b97f4a7c15) + 2 * position); /* odd, so that no word is lost */
+        sum_word(sum, word, position);
         position += sizeof word;
         bytes += sizeof word;
     }
-    uint64_t rest = 0;
-    memcpy(&rest, bytes, count);
-    return sum + rest * (UINT64_C(0x9e3779b97f4a7c15) + 2 * position);
+    word = 0;
+    memcpy(&word, bytes, count);
+    sum_word(sum, word, position);
 }
 
-/* Folds to 32 bits; 0 only for a sum of 0. */
-static uint32_t fold(uint64_t sum)
+/* To 32 bits; 0 only where every byte is zero. */
+static uint32_t fold(const struct tail_sum *sum)
 {
-    uint32_t folded = (uint32_t)(sum ^ (sum >> 32));
-    return folded == 0 && sum != 0 ? 1 : folded;
+    uint32_t folded = (uint32_t)(sum->sum ^ (sum->sum >> 32));
+    return sum->any == 0 ? 0 : folded == 0 ? 1 : folded;
 }
 
 /* Of the tail's bytes, read without the risk of a fault: the buffer may be gone, or another process's. */
-static int sum_tail_safely(const struct ull_pages *pages, const struct ull_span *span, uint64_t *sum)
+static int sum_tail_safely(const struct ull_pages *pages, const struct ull_span *span, struct tail_sum *sum)
 {
     unsigned char chunk[TAIL_CHUNK_BYTES];
     uint64_t from = ull_span_whole_end(span), left = tail_bytes(span), position = 0;
@@ -69,7 +83,7 @@ static int sum_tail_safely(const struct ull_pages *pages, const struct ull_span 
         ssize_t got = ull_sys_read_memory(pid, (uintptr_t)from, chunk, step);
         if (got != (ssize_t)step)
             return got < 0 ? (int)got : -EFAULT;
-        *sum = sum_bytes(*sum, position, chunk, step);
+        sum_bytes(sum, position, chunk, step);
         from += step;
         position += step;
         left -= step;
@@ -77,24 +91,37 @@ static int sum_tail_safely(const struct ull_pages *pages, const struct ull_span 
     return 0;
 }
 
+/*
+ * The tail lies in one page, so one byte tells whether it can be read: a program may have taken the right to read its
+ * own buffer away. Other errors say nothing about the page.
+ */
+static bool can_be_read(const struct ull_span *span)
+{
+    unsigned char byte;
+    return ull_sys_read_memory(getpid(), (uintptr_t)ull_span_whole_end(span), &byte, 1) != -EFAULT;
+}
+
 static int sum_tail(
     const struct ull_pages *pages, const struct ull_span *span, enum ull_span_access access, uint32_t *out)
 {
-    uint64_t sum = 0;
+    struct tail_sum sum = { 0, 0 };
     int result = 0;
-    if (access == ULL_SPAN_OWNED && pages->pid == 0)
-        sum = sum_bytes(0, 0, (const unsigned char *)(uintptr_t)ull_span_whole_end(span), tail_bytes(span));
-    else
+    if (access != ULL_SPAN_OWNED || pages->pid != 0)
         result = sum_tail_safely(pages, span, &sum);
-    *out = fold(sum);
+    else if (can_be_read(span))
+        sum_bytes(&sum, 0, (const unsigned char *)(uintptr_t)ull_span_whole_end(span), tail_bytes(span));
+    else
+        result = -EFAULT;
+    *out = fold(&sum);
     return result;
 }
 
 /* Scans the whole pages and, where there is a tail, its page. */
-static int scan_span(struct ull_pages *pages, const struct ull_span *span, struct ull_extents *out)
+static int scan_span(
+    struct ull_pages *pages, const struct ull_span *span, uint64_t most_pages, struct ull_extents *out)
 {
     uint64_t start = ull_span_whole_start(span), end = ull_round_up(span->address + span->bytes, ull_page_bytes());
-    int result = ull_pages_scan(pages, start, end, out);
+    int result = ull_pages_scan(pages, start, end, most_pages, out);
     if (result == 0 && tail_bytes(span) == 0) { /* the last page is a whole one */
         out->end_before_last = out->end;
         out->end_before_last_granularity = out->end_granularity;
@@ -117,7 +144,7 @@ static uint64_t whole_end_offset(const struct ull_span *span, const struct ull_e
 int ull_span_begin(struct ull_pages *pages, struct ull_span *span)
 {
     struct ull_extents extents;
-    int result = scan_span(pages, span, &extents);
+    int result = scan_span(pages, span, 0, &extents);
     if (result == 0 && extents.last_page_touched)
         result = sum_tail(pages, span, ULL_SPAN_OWNED, &span->tail_sum);
     else
@@ -142,17 +169,18 @@ int ull_span_read(struct ull_pages *pages, const struct ull_span *span, enum ull
 {
     struct ull_extents extents;
     uint32_t tail_sum = 0;
-    int result = scan_span(pages, span, &extents);
+    int result = scan_span(pages, span, access == ULL_SPAN_BRIEFLY ? BRIEF_PAGES : 0, &extents);
     if (result == 0 && extents.last_page_touched)
         result = sum_tail(pages, span, access, &tail_sum);
-    if (result != 0)
+    bool unreadable = result == -EFAULT && access == ULL_SPAN_OWNED;
+    if (result != 0 && !unreadable)
         return result;
 
     uint64_t page = ull_page_bytes(), whole = whole_end_offset(span, &extents), tail = tail_bytes(span);
-    bool tail_changed = tail > 0 && extents.last_page_touched && tail_sum != span->tail_sum;
+    bool tail_changed = tail > 0 && !unreadable && extents.last_page_touched && tail_sum != span->tail_sum;
     bool tail_follows = tail > 0 && whole != 0 && whole == span->bytes - tail;
     /* An earlier owner's bytes, and the same now: nobody wrote there, or somebody wrote the same once more. */
-    bool tail_stale = tail > 0 && !tail_changed && span->tail_sum != 0;
+    bool tail_stale = tail > 0 && (unreadable || (!tail_changed && span->tail_sum != 0));
 
     bool tail_used = tail_changed || tail_follows || tail_stale;
     out->used = tail_used ? span->bytes : whole != 0 ? whole : head_bytes(span);

@@ -16,10 +16,14 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <stdarg.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -64,30 +68,56 @@ static void at_exit(int status, void *unused)
     ull_recorder_exit(status);
 }
 
+/* Looked up at the start; libc's own, or that of a library that watches it. */
+static int (*next_madvise)(void *, size_t, int);
+
 __attribute__((constructor)) static void start(void)
 {
     ull_setup_if_needed();
+    next_madvise = (int (*)(void *, size_t, int))dlsym(RTLD_NEXT, "madvise");
     ull_stack_init();
-    pthread_atfork(ull_recorder_before_fork, ull_recorder_after_fork_parent, ull_recorder_after_fork_child);
+    pthread_atfork(NULL, ull_recorder_after_fork_parent, ull_recorder_after_fork_child);
     on_exit(at_exit, NULL);
 }
 
-/* ---- interposed: what ends the process without handlers, and what unloads code ---- */
+/* ---- interposed: what ends the process, forbids system calls, gives pages back, unloads code ---- */
 
 #define EXPORT __attribute__((visibility("default")))
 
+/* The system call, and not the next _exit(): finding that would wait for a dlopen in another thread. */
 EXPORT void _exit(int status)
 {
     ull_recorder_exit(status);
-    void (*next)(int) = (void (*)(int))dlsym(RTLD_NEXT, "_exit");
-    if (next != NULL)
-        next(status);
-    __builtin_trap();
+    for (;;)
+        syscall(SYS_exit_group, status);
 }
 
 EXPORT void _Exit(int status)
 {
     _exit(status);
+}
+
+/* Also done by libseccomp before it installs its filter, by a system call that cannot be interposed safely. */
+EXPORT int prctl(int option, ...)
+{
+    va_list list;
+    unsigned long a[4];
+    va_start(list, option);
+    for (int i = 0; i < 4; i++)
+        a[i] = va_arg(list, unsigned long);
+    va_end(list);
+    if (option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS)
+        ull_recorder_sandboxed();
+    return (int)syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
+}
+
+EXPORT int madvise(void *start, size_t bytes, int advice)
+{
+    int result = next_madvise != NULL ? next_madvise(start, bytes, advice)
+                                      : (int)syscall(SYS_madvise, start, bytes, advice);
+    if (result == 0 && (advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE))
+        ull_recorder_given_back(start, bytes);
+    return result;
 }
 
 static int note_unloads(struct dl_phdr_info *info, size_t size, void *argument)

@@ -4,7 +4,8 @@
  *
  * A buffer's use is known exactly (to a page) or as an upper bound, where its memory was reused. With enough exact
  * readings these decide which buffers used little, because an upper bound in stale memory says nothing about the
- * program. But the largest use is always taken over all of them: a suggestion may be too generous, never too small.
+ * program. But the largest use is always taken over all of them, and a live buffer that nobody measured yet counts as
+ * one that may need everything: a suggestion may be too generous, never too small.
  * docs/flags.md has the reasons for each threshold.
  */
 #include "config.h"
@@ -107,7 +108,7 @@ static void decide_by_use(struct ull_site *site, const struct ullage_thresholds 
     if (bound->requested_min_bytes != 0)
         smallest_request = ull_min_u64(smallest_request, bound->requested_min_bytes);
     uint64_t fits_all = ull_class_of(ull_min_u64(largest, UINT64_C(1) << 60));
-    if ((double)fits_all <= limits->shrink_share * (double)smallest_request) {
+    if (site->live_unread == 0 && (double)fits_all <= limits->shrink_share * (double)smallest_request) {
         site->flag = ULL_FLAG_OVERSIZED;
         site->suggested = fits_all;
     } else {

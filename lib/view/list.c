@@ -26,6 +26,23 @@ int ullage_directory(char *path)
     return ull_directory_choose(path);
 }
 
+int ullage_directory_make(char *path, char *error)
+{
+    int fd = ull_directory_choose(path);
+    if (fd == 0)
+        fd = ull_directory_open(path, true);
+    if (fd < 0) {
+        snprintf(error, ULLAGE_ERROR_BYTES, "%s", fd == -EPERM ? "it belongs to somebody else, or others may write to it"
+                                                               : strerrordesc_np(-fd));
+        return fd;
+    }
+    int result = faccessat(fd, ".", W_OK, AT_EACCESS) == 0 ? 0 : -errno;
+    if (result != 0)
+        snprintf(error, ULLAGE_ERROR_BYTES, "%s", strerrordesc_np(-result));
+    ull_sys_close(fd);
+    return result;
+}
+
 static void describe(struct ullage_ledger_info *info, const struct ull_file *file, const struct ull_process *process)
 {
     const struct ull_ledger_header *header = &file->header;
@@ -128,6 +145,17 @@ void ullage_ledger_list_free(struct ullage_ledger_info *list)
     free(list);
 }
 
+/* Somebody runs `ullage run` whose report will want this ledger: a run id begins with that one's pid. */
+static bool is_wanted(const struct ullage_ledger_info *info)
+{
+    char process[64];
+    unsigned runner = 0;
+    if (sscanf(info->run_id, "%x-", &runner) != 1 || runner == 0)
+        return false;
+    snprintf(process, sizeof process, "/proc/%u", runner);
+    return access(process, F_OK) == 0;
+}
+
 /* What was killed in the few microseconds before its ledger had a name. */
 static int prune_unfinished(const char *directory)
 {
@@ -159,7 +187,7 @@ int ullage_ledger_prune(const char *directory, size_t keep_count, uint64_t keep_
         char sidecar[ULLAGE_PATH_BYTES];
         kept++;
         kept_bytes += list[i].file_bytes;
-        if (list[i].state == ULLAGE_STATE_LIVE || (kept <= keep_count && kept_bytes <= keep_bytes))
+        if (list[i].state == ULLAGE_STATE_LIVE || is_wanted(&list[i]) || (kept <= keep_count && kept_bytes <= keep_bytes))
             continue;
         if (unlink(list[i].path) == 0)
             removed++;

@@ -37,7 +37,7 @@ static int measure_entry(const struct ull_file *file, struct ull_pages *pages, c
     struct ull_live_entry entry;
     struct ull_reading reading;
     ull_file_copy(&entry, at, sizeof entry);
-    if ((entry.state & 1) == 0 || (entry.flags & ULL_LIVE_MEASURABLE) == 0
+    if ((entry.state & 1) == 0 || (entry.flags & (ULL_LIVE_MEASURABLE | ULL_LIVE_INHERITED)) != ULL_LIVE_MEASURABLE
         || !ull_span_measurable(entry.address, entry.bytes))
         return -EAGAIN;
     struct ull_span span = { entry.address, entry.bytes, entry.stale_end, entry.stale_bytes, entry.tail_sum };

@@ -38,6 +38,14 @@ static bool read_stat(uint32_t pid, char *letter, uint64_t *ticks)
     return at != NULL && sscanf(at, "%lu", ticks) == 1;
 }
 
+/* In another pid namespace its number means nothing here, and it cannot be looked up. */
+static bool in_our_namespace(const struct ull_ledger_header *header)
+{
+    struct stat found;
+    return header->pid_namespace == 0 || stat("/proc/self/ns/pid", &found) != 0
+        || (uint64_t)found.st_ino == header->pid_namespace;
+}
+
 bool ull_process_is_live(const struct ull_ledger_header *header)
 {
     struct ull_ledger_header seen;
@@ -72,6 +80,8 @@ struct ull_process ull_process_judge(const struct ull_ledger_header *header, con
         process.signal = killed ? (int)(sidecar->signal & 0x7f) : 0;
         process.exit_status = killed ? -1 : (int)(sidecar->exit_status & 0xff);
         process.now_monotonic_ns = ull_max_u64(process.now_monotonic_ns, sidecar->ended_monotonic_ns);
+    } else if (header->ended == ULL_ENDED_NOT && !in_our_namespace(header)) {
+        process.state = ULLAGE_STATE_LIVE; /* for all that can be known here: nothing of it is thrown away */
     } else if (ull_process_is_live(header)) {
         process.state = ULLAGE_STATE_LIVE;
         process.now_monotonic_ns = ull_sys_monotonic_ns();

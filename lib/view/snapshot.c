@@ -36,8 +36,10 @@ struct making {
     struct ull_sidecar sidecar;
     struct ull_process process;
     struct ull_symbolizer *symbolizer;
+    bool shared_symbolizer; /* of a whole tree */
     uint64_t module_count;
     int *module_numbers;      /* by index in the ledger: in the symbolizer, or -1 */
+    const char **module_paths; /* clean */
     uint32_t *site_positions; /* by index in the ledger: 1 + position in snapshot->sites; 0: none */
     uint64_t site_indexes;
     uint64_t broken; /* entries that point outside the file */
@@ -120,6 +122,7 @@ static void add_module(struct making *m, uint64_t index)
     memcpy(raw, path, entry.path_bytes);
     module.raw_path = raw;
     memcpy(module.build_id, entry.build_id, entry.build_id_bytes);
+    m->module_paths[index] = module.path;
     m->module_numbers[index] = ull_symbolizer_add(m->symbolizer, &module);
 }
 
@@ -127,17 +130,21 @@ static int copy_modules(struct making *m)
 {
     m->module_count = ull_min_u64(ull_file_count(&m->file, ULL_TABLE_MODULES), ULL_FRAME_NO_MODULE);
     m->module_numbers = ull_arena_alloc(&m->snapshot->arena, m->module_count + 1, sizeof m->module_numbers[0]);
-    if (m->module_numbers == NULL)
+    m->module_paths = ull_arena_alloc(&m->snapshot->arena, m->module_count + 1, sizeof m->module_paths[0]);
+    if (m->module_numbers == NULL || m->module_paths == NULL)
         return -ENOMEM;
     for (uint64_t i = 0; i < m->module_count; i++)
         add_module(m, i);
     return 0;
 }
 
-static int module_number(const struct making *m, uint64_t frame)
+/* Appends the frames of one packed return address; returns how many. */
+static unsigned name_frame(struct making *m, uint64_t packed, struct ull_frame *frames, unsigned room)
 {
-    unsigned module = ull_frame_module(frame);
-    return module < m->module_count ? m->module_numbers[module] : -1;
+    unsigned module = ull_frame_module(packed);
+    bool known = module < m->module_count;
+    return ull_symbolizer_frames(m->symbolizer, known ? m->module_numbers[module] : -1, ull_frame_offset(packed),
+        known ? m->module_paths[module] : NULL, &m->snapshot->arena, frames, room);
 }
 
 static int name_frames(struct making *m, struct ull_site *site, const struct ull_site_entry *entry)
@@ -149,8 +156,7 @@ static int name_frames(struct making *m, struct ull_site *site, const struct ull
     if (entry->frame_count > 0 && packed == NULL)
         m->broken++;
     for (unsigned i = 0; packed != NULL && i < count; i++)
-        filled += ull_symbolizer_frames(m->symbolizer, module_number(m, packed[i]), ull_frame_offset(packed[i]),
-            &m->snapshot->arena, frames + filled, room - filled);
+        filled += name_frame(m, packed[i], frames + filled, room - filled);
     struct ull_frame *kept = ull_arena_alloc(&m->snapshot->arena, filled + 1, sizeof frames[0]);
     if (kept == NULL)
         return -ENOMEM;
@@ -264,7 +270,8 @@ static void add_reading(struct ull_site *site, const struct ull_live_entry *entr
     ull_saturating_add(&site->touched_bytes, touched);
     site->touched_max = ull_max_u64(site->touched_max, touched);
     ull_saturating_add(&site->touched_shares[ull_share_of(touched, bytes)], 1);
-    ull_saturating_add(&site->touched_log2[touched <= 1 ? 0 : 64 - __builtin_clzll(touched - 1)], 1);
+    unsigned bucket = touched <= 1 ? 0 : 64U - (unsigned)__builtin_clzll(touched - 1);
+    ull_saturating_add(&site->touched_log2[bucket < 63 ? bucket : 63], 1);
     ull_saturating_add(&site->resident_live, ull_min_u64(reading->resident, bytes));
     ull_saturating_add(&site->ullage_live, bytes - used);
     site->live_read++;
@@ -276,9 +283,11 @@ static bool newest_reading(
 {
     const struct ull_sidecar_entry *beside = ull_sidecar_find(&m->sidecar, index, entry->state);
     *out = (struct reading) { entry->used, entry->touched, entry->resident, entry->how, entry->read_monotonic_ns };
-    if (beside != NULL && beside->read_monotonic_ns > out->read_ns)
-        *out = (struct reading) { beside->used, beside->touched, beside->resident, beside->how,
+    if (beside != NULL && beside->read_monotonic_ns > out->read_ns) {
+        uint64_t before = out->read_ns != 0 ? out->used : 0; /* what was used once stays used */
+        *out = (struct reading) { ull_max_u64(beside->used, before), beside->touched, beside->resident, beside->how,
             beside->read_monotonic_ns };
+    }
     return out->read_ns != 0;
 }
 
@@ -297,8 +306,13 @@ static void add_live(struct making *m, uint64_t index)
     if (!other && (entry.site >= m->site_indexes || m->site_positions[entry.site] == 0))
         return;
     struct ull_site *site = other ? &m->snapshot->other : &m->snapshot->sites[m->site_positions[entry.site] - 1];
-    if ((entry.flags & ULL_LIVE_MEASURABLE) == 0 || !newest_reading(m, index, &entry, &reading))
+    /* An inherited buffer is its parent's to judge; a sampled one stands for small ones, which are not measured. */
+    if ((entry.flags & (ULL_LIVE_INHERITED | ULL_LIVE_SAMPLED)) != 0)
         return;
+    if ((entry.flags & ULL_LIVE_MEASURABLE) == 0 || !newest_reading(m, index, &entry, &reading)) {
+        site->live_unread++;
+        return;
+    }
     add_reading(site, &entry, &reading);
     site->used_age_ns
         = ull_max_u64(site->used_age_ns, ull_minus_clamped(m->process.now_monotonic_ns, reading.read_ns));
@@ -347,6 +361,9 @@ static void warn_about_gaps(struct making *m, const char *sidecar_trouble)
         ull_snapshot_warn(snapshot, "the table of sites was full: some stacks are counted under \"other\"");
     if (counters[ULL_COUNTER_live_dropped_total] > 0)
         ull_snapshot_warn(snapshot, "the table of live buffers was full: some could not be measured while they lived");
+    if (counters[ULL_COUNTER_sandboxed_total] > 0)
+        ull_snapshot_warn(snapshot, "the program sandboxed itself: recording ended there, so that no filter would kill "
+            "it for a system call of ours");
     if (m->file.header.pages_method == ULL_PAGES_NONE)
         ull_snapshot_warn(snapshot, "the kernel let no pages be looked at (no /proc, no mincore): use is unknown");
     else if (m->file.header.pages_method == ULL_PAGES_MINCORE)
@@ -408,7 +425,8 @@ static struct ullage_snapshot *new_snapshot(void)
 
 static int finish(struct making *m, int result, struct ullage_snapshot **out, char *error)
 {
-    ull_symbolizer_destroy(m->symbolizer);
+    if (!m->shared_symbolizer)
+        ull_symbolizer_destroy(m->symbolizer);
     ull_sidecar_fini(&m->sidecar);
     ull_file_close(&m->file);
     if (result == 0) {
@@ -424,7 +442,8 @@ static int finish(struct making *m, int result, struct ullage_snapshot **out, ch
 static int make(struct making *m, const struct ullage_snapshot_options *opt, const char *sidecar_trouble)
 {
     m->snapshot = new_snapshot();
-    m->symbolizer = ull_symbolizer_create(opt->debug_directory, !opt->no_symbols);
+    if (m->symbolizer == NULL)
+        m->symbolizer = ull_symbolizer_create(opt->debug_directory, !opt->no_symbols);
     if (m->snapshot == NULL || m->symbolizer == NULL)
         return -ENOMEM;
     return fill(m, opt, sidecar_trouble);
@@ -433,8 +452,14 @@ static int make(struct making *m, const struct ullage_snapshot_options *opt, con
 int ullage_snapshot_take(struct ullage_snapshot **out, const char *path, const struct ullage_snapshot_options *opt,
     char *error)
 {
+    return ull_snapshot_take_with(out, path, opt, NULL, error);
+}
+
+int ull_snapshot_take_with(struct ullage_snapshot **out, const char *path, const struct ullage_snapshot_options *opt,
+    struct ull_symbolizer *symbolizer, char *error)
+{
     const struct ullage_snapshot_options defaults = ULLAGE_SNAPSHOT_OPTIONS_INIT;
-    struct making m = { 0 };
+    struct making m = { .symbolizer = symbolizer, .shared_symbolizer = symbolizer != NULL };
     int result = ull_file_open(&m.file, path, error);
     if (result != 0)
         return result;

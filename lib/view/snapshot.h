@@ -54,7 +54,8 @@ struct ull_site {
     uint64_t touched_shares[ULL_SHARE_COUNT];
     uint64_t touched_log2[64];
     uint64_t resident_live;
-    uint64_t live_read; /* live buffers with a reading */
+    uint64_t live_read;   /* live buffers with a reading */
+    uint64_t live_unread; /* and without one: any of them may have been used to its end */
     uint64_t ullage_live, ullage_total, ullage_peak;
 
     enum ull_flag flag;
@@ -92,6 +93,12 @@ struct ullage_snapshot {
     struct ullage_snapshot **children;
     size_t child_count;
 };
+
+struct ull_symbolizer;
+
+/* As ullage_snapshot_take(), with a symbolizer that several snapshots share; NULL: one of its own. */
+int ull_snapshot_take_with(struct ullage_snapshot **out, const char *path, const struct ullage_snapshot_options *opt,
+    struct ull_symbolizer *symbolizer, char *error);
 
 /* Adds a line to the warnings, as printf. Without memory it is lost. */
 __attribute__((format(printf, 2, 3))) void ull_snapshot_warn(struct ullage_snapshot *snapshot, const char *format, ...);

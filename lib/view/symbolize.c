@@ -17,7 +17,9 @@
 #include <unistd.h>
 
 struct opened {
-    struct ull_symbol_module what;
+    char *path, *raw_path; /* ours: snapshots come and go */
+    uint32_t build_id_bytes;
+    uint8_t build_id[ULL_BUILD_ID_BYTES];
     bool tried, changed, no_debug;
     Dwfl *session;
     Dwfl_Module *module;
@@ -59,9 +61,12 @@ void ull_symbolizer_destroy(struct ull_symbolizer *symbolizer)
 {
     if (symbolizer == NULL)
         return;
-    for (int i = 0; i < symbolizer->count; i++)
+    for (int i = 0; i < symbolizer->count; i++) {
         if (symbolizer->modules[i].session != NULL)
             dwfl_end(symbolizer->modules[i].session);
+        free(symbolizer->modules[i].path);
+        free(symbolizer->modules[i].raw_path);
+    }
     if (symbolizer->demangler != NULL)
         dlclose(symbolizer->demangler);
     free(symbolizer->modules);
@@ -71,6 +76,12 @@ void ull_symbolizer_destroy(struct ull_symbolizer *symbolizer)
 
 int ull_symbolizer_add(struct ull_symbolizer *symbolizer, const struct ull_symbol_module *module)
 {
+    for (int i = 0; i < symbolizer->count; i++) {
+        const struct opened *known = &symbolizer->modules[i];
+        if (known->build_id_bytes == module->build_id_bytes && strcmp(known->raw_path, module->raw_path) == 0
+            && memcmp(known->build_id, module->build_id, module->build_id_bytes) == 0)
+            return i;
+    }
     if (symbolizer->count == symbolizer->room) {
         int room = symbolizer->room == 0 ? 32 : symbolizer->room * 2;
         struct opened *grown = reallocarray(symbolizer->modules, (size_t)room, sizeof *grown);
@@ -79,7 +90,15 @@ int ull_symbolizer_add(struct ull_symbolizer *symbolizer, const struct ull_symbo
         symbolizer->modules = grown;
         symbolizer->room = room;
     }
-    symbolizer->modules[symbolizer->count] = (struct opened) { .what = *module };
+    struct opened *opened = &symbolizer->modules[symbolizer->count];
+    *opened = (struct opened) { .path = strdup(module->path), .raw_path = strdup(module->raw_path),
+        .build_id_bytes = module->build_id_bytes };
+    memcpy(opened->build_id, module->build_id, sizeof opened->build_id);
+    if (opened->path == NULL || opened->raw_path == NULL) {
+        free(opened->path);
+        free(opened->raw_path);
+        return -1;
+    }
     return symbolizer->count++;
 }
 
@@ -101,23 +120,23 @@ static bool is_recorded_build(const struct opened *opened)
     const unsigned char *bits;
     GElf_Addr where;
     int length = dwfl_module_build_id(opened->module, &bits, &where);
-    if (opened->what.build_id_bytes == 0 || length <= 0)
-        return opened->what.build_id_bytes == 0 && length <= 0;
-    return (uint32_t)length == opened->what.build_id_bytes && memcmp(bits, opened->what.build_id, (size_t)length) == 0;
+    if (opened->build_id_bytes == 0 || length <= 0)
+        return opened->build_id_bytes == 0 && length <= 0;
+    return (uint32_t)length == opened->build_id_bytes && memcmp(bits, opened->build_id, (size_t)length) == 0;
 }
 
 static void open_module(struct ull_symbolizer *symbolizer, struct opened *opened)
 {
     opened->tried = true;
-    if (opened->what.raw_path[0] != '/')
+    if (opened->raw_path[0] != '/')
         return; /* the vDSO */
-    int fd = open_regular(opened->what.raw_path);
+    int fd = open_regular(opened->raw_path);
     if (fd < 0)
         return;
     opened->session = dwfl_begin(&symbolizer->callbacks);
     if (opened->session != NULL) {
         dwfl_report_begin(opened->session);
-        opened->module = dwfl_report_offline(opened->session, "", opened->what.raw_path, fd);
+        opened->module = dwfl_report_offline(opened->session, "", opened->raw_path, fd);
         dwfl_report_end(opened->session, NULL, NULL);
     }
     if (opened->module == NULL) {
@@ -151,7 +170,7 @@ bool ull_symbolizer_changed(const struct ull_symbolizer *symbolizer, int module)
 bool ull_symbolizer_lacks_debug(const struct ull_symbolizer *symbolizer, const char *object)
 {
     for (int i = 0; i < symbolizer->count; i++)
-        if (symbolizer->modules[i].no_debug && strcmp(symbolizer->modules[i].what.path, object) == 0)
+        if (symbolizer->modules[i].no_debug && strcmp(symbolizer->modules[i].path, object) == 0)
             return true;
     return false;
 }
@@ -254,8 +273,8 @@ static const char *covering_symbol(struct opened *opened, GElf_Addr address)
     return name != NULL && symbol.st_size != 0 && into < symbol.st_size ? name : NULL;
 }
 
-unsigned ull_symbolizer_frames(struct ull_symbolizer *symbolizer, int module, uint64_t offset, struct ull_arena *arena,
-    struct ull_frame *frames, unsigned room)
+unsigned ull_symbolizer_frames(struct ull_symbolizer *symbolizer, int module, uint64_t offset, const char *object,
+    struct ull_arena *arena, struct ull_frame *frames, unsigned room)
 {
     struct opened *opened = module_at(symbolizer, module);
     unsigned filled = 0;
@@ -270,7 +289,7 @@ unsigned ull_symbolizer_frames(struct ull_symbolizer *symbolizer, int module, ui
     }
     filled = filled == 0 ? 1 : filled;
     for (unsigned i = 0; i < filled; i++) {
-        frames[i].object = opened != NULL ? opened->what.path : NULL;
+        frames[i].object = object;
         frames[i].offset = offset;
     }
     return filled;

@@ -23,15 +23,15 @@ struct ull_symbol_module {
 struct ull_symbolizer *ull_symbolizer_create(const char *debug_directory, bool names);
 void ull_symbolizer_destroy(struct ull_symbolizer *symbolizer);
 
-/* Adds a module; its number is how frames name it. -1 without memory. */
+/* Adds a module, or finds the same one of an earlier process; its number is how frames name it. -1 without memory. */
 int ull_symbolizer_add(struct ull_symbolizer *symbolizer, const struct ull_symbol_module *module);
 
 /*
  * Appends the frames of one return address, innermost inlined function first, to @frames (at most @room); strings in
- * @arena. Returns how many, at least 1 where there is room: a frame without names has object and offset.
+ * @arena, but @object, which each frame gets as it is. Returns how many, at least 1 where there is room: a frame without names has object and offset.
  */
-unsigned ull_symbolizer_frames(struct ull_symbolizer *symbolizer, int module, uint64_t offset, struct ull_arena *arena,
-    struct ull_frame *frames, unsigned room);
+unsigned ull_symbolizer_frames(struct ull_symbolizer *symbolizer, int module, uint64_t offset, const char *object,
+    struct ull_arena *arena, struct ull_frame *frames, unsigned room);
 
 /* Is it libc's, libstdc++'s or an allocator's: not the place that asked? */
 bool ull_symbol_is_wrapper(const struct ull_frame *frame);

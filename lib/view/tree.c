@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "view/snapshot.h"
+#include "view/symbolize.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -70,14 +71,15 @@ static void set_status(struct ullage_snapshot *root, int status)
 
 /* Oldest ledger first, so that a parent is there before its children; the others of the run hang on the root. */
 static int hang_children(struct ullage_snapshot *root, const struct ullage_ledger_info *list, size_t count,
-    const char *run_id, const char *root_path, const struct ullage_snapshot_options *opt)
+    const char *run_id, const char *root_path, const struct ullage_snapshot_options *opt,
+    struct ull_symbolizer *symbolizer)
 {
     for (size_t i = count; i-- > 0;) {
         struct ullage_snapshot *child;
         char error[ULLAGE_ERROR_BYTES];
         if (strcmp(list[i].run_id, run_id) != 0 || (root_path != NULL && strcmp(list[i].path, root_path) == 0))
             continue;
-        if (ullage_snapshot_take(&child, list[i].path, opt, error) != 0) {
+        if (ull_snapshot_take_with(&child, list[i].path, opt, symbolizer, error) != 0) {
             ull_snapshot_warn(root, "%s: %s", list[i].path, error);
             continue;
         }
@@ -102,19 +104,23 @@ int ullage_snapshot_take_run(struct ullage_snapshot **out, const char *run_id, p
         snprintf(error, ULLAGE_ERROR_BYTES, "the directory of ledgers cannot be read: %s", strerrordesc_np(-result));
         return result;
     }
+    /* The processes of a run share most of their files: each is opened once. */
+    struct ull_symbolizer *symbolizer = ull_symbolizer_create(
+        opt != NULL ? opt->debug_directory : NULL, opt == NULL || !opt->no_symbols);
     for (size_t i = 0; i < count && root_path == NULL; i++)
         if (list[i].pid == pid && strcmp(list[i].run_id, run_id) == 0)
             root_path = list[i].path;
     if (root_path != NULL)
-        result = ullage_snapshot_take(&root, root_path, opt, error);
+        result = ull_snapshot_take_with(&root, root_path, opt, symbolizer, error);
     else
         root = empty_root(pid, command);
     if (result == 0 && root == NULL)
         result = -ENOMEM;
     if (result == 0) {
         set_status(root, status);
-        result = hang_children(root, list, count, run_id, root_path, opt);
+        result = hang_children(root, list, count, run_id, root_path, opt, symbolizer);
     }
+    ull_symbolizer_destroy(symbolizer);
     ullage_ledger_list_free(list);
     if (result != 0) {
         ullage_snapshot_destroy(root);

@@ -65,7 +65,7 @@ static void *record(void *argument)
     return NULL;
 }
 
-static bool publish(void *context, const struct ull_live_buffer *buffer)
+static bool publish(void *context, struct ull_live_buffer *buffer)
 {
     (void)context;
     ull_live_publish_reading(&live, buffer, 4096, 4096, 4096, 4096 | ULL_READ_EXACT);

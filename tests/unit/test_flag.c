@@ -91,6 +91,14 @@ Test(flag, enough_exact_readings_decide_but_bounds_still_limit)
     cr_assert_eq(seven.used_is, ULL_USED_UPPER_BOUND);
 }
 
+Test(flag, a_live_buffer_that_was_never_read_may_need_all)
+{
+    struct ull_site site = { .live_unread = 1 };
+    add(&site, ULL_EXACT, 40, MIB, 4096, 4096);
+    ull_flag_decide(&site, &limits);
+    cr_assert_eq(site.flag, ULL_FLAG_START_SMALL);
+}
+
 Test(flag, suggestion_is_never_below_a_use)
 {
     for (uint64_t used = 1; used < 4 * MIB; used += used / 3 + 1) {

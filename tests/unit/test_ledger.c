@@ -212,7 +212,7 @@ Test(ledger, address_seen_twice_gives_back_the_older)
     cr_assert_eq(ull_live_remove(&live, 4096, &out, true), ULL_LIVE_ABSENT);
 }
 
-static bool count_visit(void *context, const struct ull_live_buffer *buffer)
+static bool count_visit(void *context, struct ull_live_buffer *buffer)
 {
     ((unsigned *)context)[buffer->address / 4096]++;
     return true;

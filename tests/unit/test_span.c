@@ -106,6 +106,49 @@ Test(span, tail_counts_by_its_own_bytes)
     ull_pages_fini(&pages);
 }
 
+Test(span, tail_of_high_bits_alone_is_not_zero)
+{
+    ull_pages_init(&pages, 0, ULL_PAGES_UNTRIED);
+    char *memory = map_pages(16);
+    struct ull_span span = begin(memory, 10 * 4096 + 16);
+    double *tail = (double *)(void *)(memory + 10 * 4096);
+    tail[0] = tail[1] = -0.0;
+    cr_assert_eq(read_now(&span).used, span.bytes);
+    munmap(memory, 16 * 4096);
+    ull_pages_fini(&pages);
+}
+
+Test(span, unreadable_tail_counts)
+{
+    ull_pages_init(&pages, 0, ULL_PAGES_UNTRIED);
+    char *memory = map_pages(16);
+    struct ull_span span = begin(memory, 10 * 4096 + 16);
+    memory[10 * 4096] = 1;
+    mprotect(memory, 16 * 4096, PROT_NONE);
+    struct ull_reading reading = read_now(&span);
+    cr_assert_eq(reading.used, span.bytes);
+    cr_assert_not(reading.exact);
+    munmap(memory, 16 * 4096);
+    ull_pages_fini(&pages);
+}
+
+Test(span, brief_reading_gives_up_on_much)
+{
+    ull_pages_init(&pages, 0, ULL_PAGES_UNTRIED);
+    char *memory = map_pages(10000);
+    struct ull_reading reading;
+    struct ull_span span = begin(memory, 10000UL * 4096);
+    memory[0] = 1;
+    if (pages.method == ULL_PAGES_SCAN)
+        cr_assert_eq(ull_span_read(&pages, &span, ULL_SPAN_BRIEFLY, &reading), 0);
+    memset(memory, 1, 9000UL * 4096);
+    cr_assert_eq(ull_span_read(&pages, &span, ULL_SPAN_BRIEFLY, &reading), -E2BIG);
+    cr_assert_eq(ull_span_read(&pages, &span, ULL_SPAN_SHARED, &reading), 0);
+    cr_assert_eq(reading.used, 9000UL * 4096);
+    munmap(memory, 10000UL * 4096);
+    ull_pages_fini(&pages);
+}
+
 Test(span, stale_tail_is_an_upper_bound)
 {
     ull_pages_init(&pages, 0, ULL_PAGES_UNTRIED);

@@ -238,6 +238,25 @@ Test(view, no_damage_is_a_crash, .timeout = 300)
     }
 }
 
+Test(view, hostile_readings_stay_in_their_places)
+{
+    struct ull_live_entry *entry = ull_ledger_at(&ledger, ULL_TABLE_LIVE, 0);
+    entry->bytes = entry->touched = entry->used = UINT64_MAX;
+    entry->resident = 0;
+    struct ullage_snapshot *snapshot = take();
+    cr_assert_eq(site_with(snapshot, 2)->resident_live, 0);
+    cr_assert_leq(snapshot->totals.ullage_live, snapshot->totals.requested_live);
+    ullage_snapshot_destroy(snapshot);
+}
+
+Test(view, unread_live_buffers_are_counted)
+{
+    struct ullage_snapshot *snapshot = take();
+    cr_assert_eq(site_with(snapshot, 3)->live_unread, 1);
+    cr_assert_eq(site_with(snapshot, 2)->live_unread, 0);
+    ullage_snapshot_destroy(snapshot);
+}
+
 struct text {
     char bytes[65536];
     size_t count;
