@@ -53,10 +53,10 @@ loops 'malloc(64) and free, ns a pair' 64 20000000
 loops 'the same beside 1,000,000 others' 64 20000000 1 1000000
 loops '1 MiB, one byte written, ns a pair' 1048576 100000
 loops '1 MiB, all of it written, ns a pair' 1048576 20000 1048576
-seq 1 3000000 > "$place/numbers"
-seq 1 4000000 | sort -R --random-source="$place/numbers" > "$place/shuffled"
-programs 'xz -6 of 23 MB, us' xz -6 -c "$place/numbers"
-programs 'sort of 31 MB, us' sort "$place/shuffled"
+seq 1 700000 > "$place/numbers"
+seq 1 2000000 | sort -R --random-source="$place/numbers" > "$place/shuffled"
+programs 'xz -6 of 4.8 MB, us' xz -6 -c "$place/numbers"
+programs 'sort of 15 MB, us' sort "$place/shuffled"
 programs 'true: starting a process, us' true
 
 if command -v heaptrack > /dev/null; then

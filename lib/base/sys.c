@@ -158,6 +158,13 @@ ssize_t ull_sys_read_memory(pid_t pid, uintptr_t from, void *to, size_t bytes)
     return ull_sys_call(SYS_process_vm_readv, pid, (long)&local, 1, (long)&remote, 1, 0);
 }
 
+/* The kernel copies the set before it looks at what to do with it: EFAULT, or EINVAL and nothing is changed. */
+bool ull_sys_is_readable(uintptr_t address)
+{
+    enum { NO_SUCH_OPERATION = -1, SET_BYTES = 8 };
+    return ull_sys_call(SYS_rt_sigprocmask, NO_SUCH_OPERATION, (long)address, 0, SET_BYTES, 0, 0) != -EFAULT;
+}
+
 void *ull_sys_mmap(size_t bytes, int protection, int flags, int fd, off_t offset, int *error)
 {
     if (SEEN_BY_TSAN && ull_sys_inject == NULL) {

@@ -49,6 +49,9 @@ ssize_t ull_sys_readlink(const char *path, char *to, size_t bytes);
 /* Copies bytes from another process, or from this one without the risk of a fault. Returns bytes read or -errno. */
 ssize_t ull_sys_read_memory(pid_t pid, uintptr_t from, void *to, size_t bytes);
 
+/* Whether the 8 bytes at an address of this process can be read now; about 100 ns. */
+bool ull_sys_is_readable(uintptr_t address);
+
 /* NULL and *error set on failure. Anonymous memory: fd -1. */
 void *ull_sys_mmap(size_t bytes, int protection, int flags, int fd, off_t offset, int *error);
 

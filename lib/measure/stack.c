@@ -122,8 +122,15 @@ static unsigned capture_safe(uint64_t *frames, unsigned limit)
 /* On the stack of a signal handler there may be 8 KiB in all, of which libunwind needs a good part. */
 static bool on_small_stack(void)
 {
+    static __thread uint64_t ordinary_page __attribute__((tls_model("initial-exec"))); /* of the stack, asked before */
     stack_t now;
-    return ull_sys_call(SYS_sigaltstack, 0, (long)&now, 0, 0, 0, 0) == 0 && (now.ss_flags & SS_ONSTACK) != 0;
+    uint64_t page = (uint64_t)(uintptr_t)__builtin_frame_address(0) >> 12;
+    if (page == ordinary_page)
+        return false;
+    if (ull_sys_call(SYS_sigaltstack, 0, (long)&now, 0, 0, 0, 0) == 0 && (now.ss_flags & SS_ONSTACK) != 0)
+        return true;
+    ordinary_page = page;
+    return false;
 }
 
 /*

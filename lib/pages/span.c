@@ -97,8 +97,7 @@ static int sum_tail_safely(const struct ull_pages *pages, const struct ull_span 
  */
 static bool can_be_read(const struct ull_span *span)
 {
-    unsigned char byte;
-    return ull_sys_read_memory(getpid(), (uintptr_t)ull_span_whole_end(span), &byte, 1) != -EFAULT;
+    return ull_sys_is_readable((uintptr_t)ull_span_whole_end(span));
 }
 
 static int sum_tail(
@@ -106,9 +105,9 @@ static int sum_tail(
 {
     struct tail_sum sum = { 0, 0 };
     int result = 0;
-    if (access != ULL_SPAN_OWNED || pages->pid != 0)
+    if ((access != ULL_SPAN_OWNED && access != ULL_SPAN_NEW) || pages->pid != 0)
         result = sum_tail_safely(pages, span, &sum);
-    else if (can_be_read(span))
+    else if (access == ULL_SPAN_NEW || can_be_read(span))
         sum_bytes(&sum, 0, (const unsigned char *)(uintptr_t)ull_span_whole_end(span), tail_bytes(span));
     else
         result = -EFAULT;
@@ -146,7 +145,7 @@ int ull_span_begin(struct ull_pages *pages, struct ull_span *span)
     struct ull_extents extents;
     int result = scan_span(pages, span, 0, &extents);
     if (result == 0 && extents.last_page_touched)
-        result = sum_tail(pages, span, ULL_SPAN_OWNED, &span->tail_sum);
+        result = sum_tail(pages, span, ULL_SPAN_NEW, &span->tail_sum);
     else
         span->tail_sum = 0; /* a page that nobody wrote holds zeros */
     if (result != 0) {

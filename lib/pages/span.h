@@ -48,9 +48,10 @@ bool ull_span_measurable(uint64_t address, uint64_t bytes);
 
 /*
  * Who may free the buffer meanwhile: nobody but the caller, whose memory it is, or somebody else. In the second case
- * its bytes are read through the kernel, which does not fault. Briefly: shared, and -E2BIG rather than count for long.
+ * its bytes are read through the kernel, which does not fault. Briefly: shared, and -E2BIG rather than count for long. New:
+ * owned, and just from the allocator, so that it can be read for sure.
  */
-enum ull_span_access { ULL_SPAN_OWNED, ULL_SPAN_SHARED, ULL_SPAN_BRIEFLY };
+enum ull_span_access { ULL_SPAN_NEW, ULL_SPAN_OWNED, ULL_SPAN_SHARED, ULL_SPAN_BRIEFLY };
 
 /*
  * ull_span_begin() - look at a buffer that was just allocated, and that nobody else knows yet

@@ -49,7 +49,7 @@ int main(void)
     puts("forked");
 }
 END
-    ${CC:-cc} -g -O1 -shared -fPIC lib.c -o libwork.so -pthread
+    ${CC:-cc} -g -O0 -shared -fPIC lib.c -o libwork.so -pthread
     build forks -L. -lwork -Wl,-rpath,"$PWD"
     unharmed ./forks
 }
