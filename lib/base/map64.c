@@ -103,9 +103,8 @@ void ull_map64_clear(struct ull_map64 *map)
 {
     for (uint64_t i = 0; map->table != NULL && i < map->table->capacity; i++) {
         ull_store_release(&map->table->slots[i].value, UINT64_C(0));
-        ull_store_release(&map->table->slots[i].key, UINT64_C(0));
+        (void)ull_exchange_acq_rel(&map->table->slots[i].key, UINT64_C(0)); /* what is put next comes after it */
     }
-    __atomic_thread_fence(__ATOMIC_RELEASE); /* what is put next comes after it */
     map->count = 0;
 }
 

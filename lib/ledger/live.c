@@ -238,8 +238,7 @@ static void withdraw(struct ull_live *live, struct ull_live_shard *shard, struct
         return;
     struct ull_live_entry *entry = ull_ledger_at(live->ledger, ULL_TABLE_LIVE, (uint64_t)buffer->entry);
     /* The owner count goes up at each publishing: live(1) + 1 makes the next even number. */
-    ull_store_release(&entry->state, entry->state + 1);
-    __atomic_thread_fence(__ATOMIC_RELEASE); /* the next owner's fields come after it */
+    (void)ull_exchange_acq_rel(&entry->state, entry->state + 1); /* the next owner's fields come after it */
     if (shard->free_count < shard->free_capacity || grow_free_entries(shard))
         shard->free_entries[shard->free_count++] = (uint32_t)buffer->entry;
     buffer->entry = -1;
