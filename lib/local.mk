@@ -6,6 +6,7 @@ libull_common_la_SOURCES = \
 	lib/base/atomic.h lib/base/arith.h \
 	lib/base/check.h lib/base/check.c \
 	lib/base/directory.h lib/base/directory.c \
+	lib/base/lock.h \
 	lib/base/map64.h lib/base/map64.c \
 	lib/base/quantity.h lib/base/quantity.c \
 	lib/base/sys.h lib/base/sys.c \

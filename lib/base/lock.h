@@ -15,19 +15,28 @@
 
 #define LOCK_PATIENCE_NS 100000000L
 
+/* gcc 12's ThreadSanitizer does not know pthread_mutex_clocklock(); there the clock of the day serves. */
+#if defined(__SANITIZE_THREAD__)
+#define LOCK_CLOCK CLOCK_REALTIME
+#define LOCK_UNTIL(lock, until) pthread_mutex_timedlock((lock), (until))
+#else
+#define LOCK_CLOCK CLOCK_MONOTONIC
+#define LOCK_UNTIL(lock, until) pthread_mutex_clocklock((lock), LOCK_CLOCK, (until))
+#endif
+
 /* True: locked. */
 static inline bool ull_lock(pthread_mutex_t *lock)
 {
     struct timespec until;
     if (pthread_mutex_trylock(lock) == 0)
         return true;
-    clock_gettime(CLOCK_MONOTONIC, &until);
+    clock_gettime(LOCK_CLOCK, &until);
     until.tv_nsec += LOCK_PATIENCE_NS;
     if (until.tv_nsec >= 1000000000L) {
         until.tv_nsec -= 1000000000L;
         until.tv_sec++;
     }
-    return pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until) == 0;
+    return LOCK_UNTIL(lock, &until) == 0;
 }
 
 static inline void ull_unlock(pthread_mutex_t *lock)
