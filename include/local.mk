@@ -1,2 +1,7 @@
 ## Public headers, one a concept.
-pkginclude_HEADERS = include/ullage/view.h include/ullage/export.h
+pkginclude_HEADERS = \
+	include/ullage/export.h \
+	include/ullage/jemalloc.h \
+	include/ullage/profile.h \
+	include/ullage/ullage.h \
+	include/ullage/view.h

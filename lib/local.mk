@@ -19,14 +19,34 @@ libull_write_la_SOURCES = \
 	lib/ledger/format.h \
 	lib/ledger/identity.h lib/ledger/identity.c \
 	lib/ledger/live.h lib/ledger/live.c \
+	lib/ledger/reap.h lib/ledger/reap.c \
 	lib/ledger/sites.h lib/ledger/sites.c \
 	lib/ledger/writer.h lib/ledger/writer.c \
+	lib/measure/begin.h lib/measure/begin.c \
+	lib/measure/jemalloc.h lib/measure/jemalloc.c \
+	lib/measure/life.c \
 	lib/measure/modules.h lib/measure/modules.c \
+	lib/measure/profile.c \
 	lib/measure/recorder.h lib/measure/recorder.c \
 	lib/measure/sampling.h lib/measure/sampling.c \
 	lib/measure/stack.h lib/measure/stack.c \
+	lib/measure/state.h \
+	lib/measure/unload.h lib/measure/unload.c \
 	lib/measure/use.h lib/measure/use.c
 libull_write_la_LIBADD = libull-common.la
+
+## For programs that link it. libgcc's unwinder is linked in and hidden, as below.
+if WITH_PRELOAD
+lib_LTLIBRARIES += libullage.la
+pkgconfig_DATA += lib/measure/ullage.pc
+endif
+libullage_la_SOURCES = lib/measure/library.c
+libullage_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -shared -no-undefined \
+	-Wc,-static-libgcc -Wl,--exclude-libs,libgcc.a:libgcc_eh.a -Wl,-z,now -Wl,-z,defs \
+	-Wl,--version-script=$(top_srcdir)/lib/measure/ullage.map
+libullage_la_LIBADD = libull-write.la
+EXTRA_libullage_la_DEPENDENCIES = lib/measure/ullage.map
+EXTRA_DIST += lib/measure/ullage.map
 
 ## The interposer. libgcc's unwinder is linked in and hidden: the program's own stays what it was.
 if WITH_PRELOAD
@@ -34,11 +54,15 @@ pkglib_LTLIBRARIES += libullage-preload.la
 endif
 libullage_preload_la_SOURCES = \
 	lib/preload/malloc.c \
+	lib/preload/mallocx.c \
+	lib/preload/new.c \
+	lib/preload/record.h \
 	lib/preload/real.h lib/preload/real.c \
-	lib/preload/setup.h lib/preload/setup.c
-libullage_preload_la_CFLAGS = $(AM_CFLAGS) -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
+	lib/preload/setup.c \
+	lib/preload/threads.h lib/preload/threads.c
+libullage_preload_la_CFLAGS = $(AM_CFLAGS) -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free -fexceptions
 libullage_preload_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -no-undefined \
-	-Wc,-static-libgcc -Wl,--exclude-libs,ALL -Wl,-z,now -Wl,-z,defs \
+	-Wc,-static-libgcc -Wl,--exclude-libs,libgcc.a:libgcc_eh.a -Wl,-z,now -Wl,-z,defs \
 	-Wl,--version-script=$(top_srcdir)/lib/preload/preload.map
 libullage_preload_la_LIBADD = libull-write.la
 EXTRA_libullage_preload_la_DEPENDENCIES = lib/preload/preload.map
@@ -47,6 +71,7 @@ EXTRA_DIST += lib/preload/preload.map
 ## Read side: its objects once, for the library, for the command, and for unit tests, which look inside.
 noinst_LTLIBRARIES += libull-view.la
 libull_view_la_SOURCES = \
+	lib/view/adopted.h lib/view/adopted.c \
 	lib/view/arena.h lib/view/arena.c \
 	lib/view/clean.h lib/view/clean.c \
 	lib/view/file.h lib/view/file.c \
@@ -58,6 +83,7 @@ libull_view_la_SOURCES = \
 	lib/view/scanner.c \
 	lib/view/sidecar.h lib/view/sidecar.c \
 	lib/view/snapshot.h lib/view/snapshot.c \
+	lib/view/strays.c \
 	lib/view/symbolize.h lib/view/symbolize.c \
 	lib/view/thresholds.c \
 	lib/view/tree.c \

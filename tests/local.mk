@@ -101,6 +101,6 @@ fuzz: fuzz_ledger
 
 EXTRA_DIST += tests/lib/lsan.supp tests/lib/bats-tap.sh tests/lib/check-includes.sh tests/lib/check-symbols.sh tests/lib/check-docs.sh \
 	tests/lib/check-install.sh tests/cli/common.bash tests/cli/accuracy.bats tests/cli/harm.bats tests/cli/preload.bats \
-	tests/cli/report.bats tests/cli/run.bats tests/cli/demo.sh tests/cli/accuracy-check.py tests/cli/kill-check.py
+	tests/cli/report.bats tests/cli/run.bats tests/cli/demo.sh tests/cli/forms.cc tests/cli/accuracy-check.py tests/cli/kill-check.py
 clean-local:
 	rm -rf fuzz-corpus asan-report.* gcov

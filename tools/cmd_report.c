@@ -31,7 +31,7 @@ static int find_ledger(char *path, long pid)
     size_t count;
     char directory[ULLAGE_PATH_BYTES] = "?";
     bool found = false;
-    int result = ullage_ledger_list(&list, &count, NULL);
+    int result = pid != 0 ? ullage_ledger_list_all(&list, &count) : ullage_ledger_list(&list, &count, NULL);
     (void)ullage_directory(directory);
     if (result != 0)
         return complain("report", "%s: %s", directory, result == -EPERM

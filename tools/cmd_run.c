@@ -26,9 +26,8 @@ enum {
     FIRST_SCAN_MS = 300,  /* our choice: a program that is killed within a second is measured at least once */
     SCAN_INTERVAL_MS = 1000,
     SCAN_BUDGET_MS = 500, /* of each interval, pauses included */
-    KEEP_LEDGERS = 200,   /* of dead processes, and no more than */
+    SHOWN_RUNNING = 16,
 };
-#define KEEP_BYTES (UINT64_C(64) << 20) /* this, before an old one is removed */
 
 struct run {
     struct report_options report;
@@ -254,16 +253,33 @@ static void explain_no_ledger(const struct run *run)
         fprintf(stderr, "ullage run: no ledger: %s %s\n", program, obstacle);
 }
 
-static void name_running(const struct ullage_snapshot *snapshot)
+static bool is_among(pid_t pid, const pid_t *pids, size_t count)
 {
-    pid_t pids[16];
-    size_t running = ullage_snapshot_running(snapshot, pids, 16);
-    if (running == 0)
-        return;
-    fprintf(stderr, "ullage run: still running, reported as of now:");
-    for (size_t i = 0; i < running && i < 16; i++)
-        fprintf(stderr, " %d", (int)pids[i]);
-    fprintf(stderr, "%s (ullage report PID)\n", running > 16 ? " …" : "");
+    for (size_t i = 0; i < count; i++)
+        if (pids[i] == pid)
+            return true;
+    return false;
+}
+
+/* With a ledger: reported as of now. Without one: named at least. */
+static void name_running(const struct run *run, const struct ullage_snapshot *snapshot)
+{
+    pid_t pids[SHOWN_RUNNING];
+    struct ullage_run_process others[SHOWN_RUNNING];
+    size_t running = ullage_snapshot_running(snapshot, pids, SHOWN_RUNNING);
+    size_t shown = running < SHOWN_RUNNING ? running : SHOWN_RUNNING;
+    if (running > 0) {
+        fprintf(stderr, "ullage run: still running, reported as of now:");
+        for (size_t i = 0; i < shown; i++)
+            fprintf(stderr, " %d", (int)pids[i]);
+        fprintf(stderr, "%s (ullage report PID)\n", running > SHOWN_RUNNING ? " …" : "");
+    }
+    int found = ullage_run_processes(run->run_id, others, SHOWN_RUNNING);
+    for (int i = 0; i < found && i < SHOWN_RUNNING; i++)
+        if (!is_among(others[i].pid, pids, shown))
+            fprintf(stderr, "ullage run: still running, without a ledger: %d (%s): %s\n", (int)others[i].pid,
+                others[i].command, others[i].interposed ? "nothing of it was recorded yet"
+                    : "it did not load the interposer");
 }
 
 static int write_report(struct run *run, const struct ullage_snapshot *snapshot)
@@ -309,7 +325,7 @@ static int report(struct run *run)
     }
     if (!ullage_snapshot_has_ledger(snapshot))
         explain_no_ledger(run);
-    name_running(snapshot);
+    name_running(run, snapshot);
     int result = write_report(run, snapshot);
     bool flagged = ullage_snapshot_flagged(snapshot) > 0;
     ullage_snapshot_destroy(snapshot);
@@ -359,7 +375,7 @@ int cmd_run(int argc, char **argv)
         complain("run", "no ledger in %s: %s; the program goes on unrecorded (set ULLAGE_DIR)", directory, error);
         run.preload[0] = '\0';
     }
-    (void)ullage_ledger_prune(NULL, KEEP_LEDGERS, KEEP_BYTES);
+    (void)ullage_ledger_prune(NULL, ULLAGE_KEEP_LEDGERS, ULLAGE_KEEP_BYTES);
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(run.run_id, sizeof run.run_id, "%x-%llx", (unsigned)getpid(),
         (unsigned long long)now.tv_sec * 1000000000ULL + (unsigned long long)now.tv_nsec);

@@ -51,6 +51,7 @@ struct ullage_ledger_info {
     char path[ULLAGE_PATH_BYTES];
     char command[1024];
     char run_id[32];
+    uid_t user_id; /**< the owner of the file */
     pid_t pid, parent_pid;
     enum ullage_state state;
     uint64_t started_unix_ns;      /**< of the process */
@@ -79,14 +80,27 @@ int ullage_directory_make(char *path, char *error);
  * ullage_ledger_list() - the ledgers of a directory, newest first
  * @out:       set to an array, to be freed with ullage_ledger_list_free(); NULL where there is none
  * @count:     its length; files that are no readable ledger are left out
- * @directory: NULL for ullage_directory()
+ * @directory: NULL for ullage_directory(); where ULLAGE_DIR names none, root gets those of ullage_ledger_list_all()
  * Returns: 0, also where there is no directory; -EPERM it is not ours, or others may write to it; -ENOMEM; other
  *          negative errno.  Since: 0.1
  */
 int ullage_ledger_list(struct ullage_ledger_info **out, size_t *count, const char *directory);
+
+/**
+ * The same of ullage_directory() and, for root, of the default directories of all other users, each of which must belong
+ * to its user and be writable by nobody else: a daemon that gave up root writes there.
+ */
+int ullage_ledger_list_all(struct ullage_ledger_info **out, size_t *count);
 void ullage_ledger_list_free(struct ullage_ledger_info *list);
 
-/** Removes the oldest ledgers of dead processes past @keep_count and @keep_bytes. Returns how many; negative errno. */
+/** What a directory keeps of dead processes: creators of ledgers remove the oldest past it, as `ullage run` does. */
+enum { ULLAGE_KEEP_LEDGERS = 200 };
+#define ULLAGE_KEEP_BYTES (UINT64_C(64) << 20)
+
+/**
+ * Removes the oldest ledgers of dead processes past @keep_count and @keep_bytes from one directory (NULL for
+ * ullage_directory()), except those of an `ullage run` in progress. Returns how many files; negative errno.
+ */
 int ullage_ledger_prune(const char *directory, size_t keep_count, uint64_t keep_bytes);
 
 /* ---- what counts as too large ---- */
@@ -159,6 +173,21 @@ void ullage_snapshot_destroy(struct ullage_snapshot *snapshot);
 size_t ullage_snapshot_flagged(const struct ullage_snapshot *snapshot);
 /** Processes in it that still run, this one and children; up to @room of their pids in @pids. */
 size_t ullage_snapshot_running(const struct ullage_snapshot *snapshot, pid_t *pids, size_t room);
+/** A process of a run, found by its environment. */
+struct ullage_run_process {
+    pid_t pid;
+    bool interposed;    /**< libullage-preload.so is in its memory */
+    char command[64];   /**< its name */
+};
+
+/**
+ * ullage_run_processes() - what runs now with that run id in its environment, whether it has a ledger or not
+ * @out: filled with up to @room of them
+ * Returns: how many there are; negative errno.  A process that another user owns, or that overwrote its environment, is
+ *          not found.
+ */
+int ullage_run_processes(const char *run_id, struct ullage_run_process *out, size_t room);
+
 /** True if the process, or a child of it, has a ledger. */
 bool ullage_snapshot_has_ledger(const struct ullage_snapshot *snapshot);
 

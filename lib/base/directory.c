@@ -12,6 +12,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+int ull_directory_default(char path[ULL_DIRECTORY_BYTES])
+{
+    snprintf(path, ULL_DIRECTORY_BYTES, ULL_DIRECTORY_PREFIX "%lu", (unsigned long)geteuid());
+    return 0;
+}
+
 int ull_directory_choose(char path[ULL_DIRECTORY_BYTES])
 {
     const char *named = getenv("ULLAGE_DIR"), *runtime = getenv("XDG_RUNTIME_DIR");
@@ -21,7 +27,7 @@ int ull_directory_choose(char path[ULL_DIRECTORY_BYTES])
     else if (runtime != NULL && runtime[0] == '/')
         length = snprintf(path, ULL_DIRECTORY_BYTES, "%s/ullage", runtime);
     else
-        length = snprintf(path, ULL_DIRECTORY_BYTES, "/dev/shm/ullage-%lu", (unsigned long)geteuid());
+        return ull_directory_default(path);
     return length < 0 || length >= ULL_DIRECTORY_BYTES ? -ENAMETOOLONG : 0;
 }
 

@@ -17,6 +17,10 @@ enum { ULL_DIRECTORY_BYTES = 512 };
 /* Writes the path for this process's user and environment. 0, or -ENAMETOOLONG. */
 int ull_directory_choose(char path[ULL_DIRECTORY_BYTES]);
 
+/* The default where nothing else is named: /dev/shm/ullage-UID, of the effective user. Returns 0. */
+int ull_directory_default(char path[ULL_DIRECTORY_BYTES]);
+#define ULL_DIRECTORY_PREFIX "/dev/shm/ullage-"
+
 /*
  * Opens the directory, making it first if @make. Returns a descriptor (close-on-exec), or:
  * -ENOENT not there; -EPERM not ours, or others may write to it; other negative errno.

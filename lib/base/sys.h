@@ -37,6 +37,16 @@ int ull_sys_ioctl(int fd, unsigned long request, void *argument);
  * because a program that closed 0 to 2 would write into our file.
  */
 int ull_sys_move_high(int fd);
+
+/* Whether this process has descriptors enough that we may keep one: with a limit of ten, each is the program's. */
+bool ull_sys_may_hold(void);
+
+/* -ESRCH: there is no such process. */
+int ull_sys_kill(pid_t pid, int signal);
+/* Bytes read, 0 at the end, or negative errno; struct linux_dirent64 one after the other. */
+ssize_t ull_sys_getdents(int fd, void *to, size_t bytes);
+/* Size of a plain file in a directory, links not followed; or negative errno. */
+int64_t ull_sys_file_bytes(int dir, const char *name);
 int ull_sys_madvise(void *start, size_t bytes, int advice);
 int ull_sys_mincore(void *start, size_t bytes, unsigned char *vector);
 int ull_sys_munmap(void *start, size_t bytes);
@@ -61,7 +71,7 @@ void *ull_sys_mmap(size_t bytes, int protection, int flags, int fd, off_t offset
  */
 int ull_sys_reserve(int fd, uint64_t offset, uint64_t bytes);
 
-/* CLOCK_MONOTONIC_COARSE and CLOCK_REALTIME_COARSE: nanoseconds, a few milliseconds coarse, a few ns to read. */
+/* CLOCK_MONOTONIC_COARSE: nanoseconds, a few milliseconds coarse, a few ns to read. CLOCK_REALTIME, to the nanosecond. */
 uint64_t ull_sys_monotonic_ns(void);
 uint64_t ull_sys_unix_ns(void);
 /* CLOCK_MONOTONIC to the nanosecond, for budgets of microseconds. */

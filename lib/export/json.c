@@ -106,6 +106,53 @@ static json_t *site_of(const struct ull_site *site)
     return object;
 }
 
+/* One stack of a live profile: what it holds, in pieces. */
+static json_t *holder_of(const struct ull_site *site)
+{
+    char id[32];
+    json_t *object = json_object();
+    snprintf(id, sizeof id, "%016" PRIx64, site->id);
+    set(object, "id", json_string(id));
+    set_place(object, site->frame_count > 0 ? &site->frames[site->shown] : NULL);
+    set(object, "stack", stack_of(site));
+    set(object, "count", number(site->live_count));
+    set(object, "peak_count", number(site->requested_peak));
+    set(object, "added_total", number(site->allocations));
+    set(object, "removed_total", number(site->frees));
+    return object;
+}
+
+static json_t *profiles_of(const struct ullage_snapshot *snapshot, unsigned top)
+{
+    json_t *profiles = json_array();
+    for (size_t i = 0; i < snapshot->profile_count; i++) {
+        const struct ull_profile *profile = &snapshot->profiles[i];
+        json_t *object = json_object(), *sites = json_array();
+        set(object, "name", json_string(profile->name));
+        set(object, "count", number(profile->held));
+        set(object, "added_total", number(profile->added));
+        set(object, "removed_total", number(profile->removed));
+        for (size_t k = 0; k < profile->site_count && (top == 0 || k < top); k++)
+            json_array_append_new(sites, holder_of(&profile->sites[k]));
+        set(object, "sites", sites);
+        json_array_append_new(profiles, object);
+    }
+    return profiles;
+}
+
+/* How use was measured: by what, and how coarsely at the best. */
+static json_t *measuring_of(const struct ullage_snapshot *snapshot)
+{
+    bool any = snapshot->has_ledger;
+    json_t *object = json_object();
+    set(object, "method", any ? json_string(snapshot->pages_method) : json_null());
+    set(object, "page_bytes", number_if(any, snapshot->page_bytes));
+    set(object, "huge_pages_possible", any ? json_boolean(snapshot->huge_pages_possible) : json_null());
+    set(object, "min_bytes", number_if(any, snapshot->min_bytes));
+    set(object, "sample_bytes", number_if(any, snapshot->sample_bytes));
+    return object;
+}
+
 static json_t *process_of(const struct ullage_snapshot *snapshot)
 {
     json_t *object = json_object();
@@ -158,12 +205,13 @@ static json_t *report_of(const struct ullage_snapshot *snapshot, unsigned top)
         json_array_append_new(children, report_of(snapshot->children[i], top));
     set(object, "version", json_integer(1));
     set(object, "process", process_of(snapshot));
+    set(object, "measuring", measuring_of(snapshot));
     set(object, "totals", totals_of(snapshot));
     set(object, "sites", sites);
     set(object, "other", other);
     set(object, "pools", json_array());
     set(object, "budgets", json_array());
-    set(object, "profiles", json_array());
+    set(object, "profiles", profiles_of(snapshot, top));
     set(object, "counters", counters_of(snapshot));
     set(object, "warnings", warnings);
     set(object, "children", children);

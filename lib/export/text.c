@@ -227,12 +227,38 @@ static void write_how(struct page *page, const struct ullage_snapshot *snapshot)
     ull_write(&page->out, "%s", style(page, PLAIN));
 }
 
+/* ---- live profiles ---- */
+
+static void write_profile(struct page *page, const struct ull_profile *profile, bool now)
+{
+    char text[512], place[512];
+    const struct ull_site *most = &profile->sites[0];
+    ull_write(&page->out, "  %s%s%s: %" PRIu64 " held %s, %" PRIu64 " in all%s\n", style(page, BOLD), profile->name,
+        style(page, PLAIN), profile->held, now ? "now" : "at the end", profile->added, profile->held > 0 ? ", by" : "");
+    for (size_t i = 0; i < profile->site_count && i < page->top && most[i].live_count > 0; i++) {
+        place_text(place, sizeof place, &most[i]);
+        snprintf(text, sizeof text, "%11" PRIu64 "  %.400s", most[i].live_count, place);
+        shorten(text, page->out.columns);
+        ull_write(&page->out, "%s\n", text);
+    }
+}
+
+static void write_profiles(struct page *page, const struct ullage_snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->profile_count; i++) {
+        if (i == 0)
+            ull_write(&page->out, "\n");
+        write_profile(page, &snapshot->profiles[i], snapshot->state == ULLAGE_STATE_LIVE);
+    }
+}
+
 static void write_process(struct page *page, const struct ullage_snapshot *snapshot)
 {
     write_head(page, snapshot);
     if (snapshot->has_ledger) {
         write_table(page, snapshot);
         write_all_advice(page, snapshot);
+        write_profiles(page, snapshot);
         write_how(page, snapshot);
     }
     for (size_t i = 0; i < snapshot->warning_count; i++)

@@ -34,7 +34,7 @@
 #define ULL_SIDECAR_MAGIC UINT64_C(0x0ac74449534c4c55)
 
 enum {
-    ULL_FORMAT_VERSION = 1,
+    ULL_FORMAT_VERSION = 2,
     ULL_HEADER_BYTES = 4096,
     ULL_FIRST_BYTES = 64 * 1024, /* of a new ledger: header and the first segment of each table */
     ULL_SEGMENTS_MAX = 20,
@@ -44,6 +44,9 @@ enum {
     ULL_STACK_DEPTH_MAX = 32,
     ULL_SITE_OTHER = 0, /* the site of what no site could be made for */
 };
+/* Of dead processes' ledgers a directory keeps so many, and so many bytes; the oldest go first. Our choice. */
+enum { ULL_KEEP_LEDGERS = 200 };
+#define ULL_KEEP_BYTES (UINT64_C(64) << 20)
 #define ULL_LEDGER_SUFFIX ".ledger"
 #define ULL_SIDECAR_SUFFIX ".sidecar"
 #define ULL_MAKING_SUFFIX ".making" /* a ledger whose header is not written yet */
@@ -141,7 +144,18 @@ static inline unsigned ull_share_of(uint64_t used, uint64_t requested)
     X(reentrant_total, COUNTER, COUNT, "allocations inside our own work or a signal handler in it: not recorded") \
     X(reused_live_total, COUNTER, COUNT, "buffers handed out again whose free was not seen") \
     X(unloads_total, COUNTER, COUNT, "libraries unloaded by dlclose") \
-    X(sandboxed_total, COUNTER, COUNT, "1 if recording ended because the program sandboxed itself")
+    X(sandboxed_total, COUNTER, COUNT, "1 if recording ended because the program sandboxed itself") \
+    X(profile_dropped_total, COUNTER, COUNT, "resources of live profiles that found no memory or no room: not counted") \
+    X(jemalloc_installed, GAUGE, COUNT, "1 once jemalloc's hooks are ours; the values below are then its own") \
+    X(jemalloc_sampled_total, COUNTER, COUNT, "samples of jemalloc's profiler that our hook unwound") \
+    X(jemalloc_dumps_total, COUNTER, COUNT, "heap profiles that jemalloc wrote") \
+    X(jemalloc_allocated_bytes, GAUGE, BYTES, "stats.allocated: bytes in buffers of the program") \
+    X(jemalloc_active_bytes, GAUGE, BYTES, "stats.active: bytes in pages that hold them") \
+    X(jemalloc_metadata_bytes, GAUGE, BYTES, "stats.metadata: bytes of jemalloc's own books") \
+    X(jemalloc_resident_bytes, GAUGE, BYTES, "stats.resident: bytes in memory, unused dirty pages included") \
+    X(jemalloc_retained_bytes, GAUGE, BYTES, "stats.retained: bytes of address space kept without memory") \
+    X(jemalloc_prof_active, GAUGE, COUNT, "1 while jemalloc's profiler samples") \
+    X(jemalloc_lg_prof_sample, GAUGE, COUNT, "logarithm to base 2 of its mean distance of samples, bytes")
 
 enum ull_counter {
 #define ULL_COUNTER_ENUM(name, kind, unit, help) ULL_COUNTER_##name,
@@ -200,6 +214,8 @@ struct ull_ledger_header {
     uint32_t exit_status;
     uint32_t command_bytes;     /* of command[], arguments separated by NUL */
     uint32_t huge_pages_possible;
+    uint32_t orphaned;          /* 1: the parent has gone, and what was inherited is judged here */
+    uint32_t fork_depth;        /* forks between the image's start and this process */
     char run_id[ULL_RUN_ID_BYTES]; /* of `ullage run`, or empty; NUL-terminated */
     char command[ULL_COMMAND_BYTES];
     uint64_t counters[64];      /* ULL_COUNTER_COUNT of them */
@@ -247,7 +263,11 @@ static inline uint64_t ull_frame_offset(uint64_t frame)
     X(MALLOC, "malloc") \
     X(CALLOC, "calloc") \
     X(REALLOC, "realloc") \
-    X(ALIGNED, "aligned_alloc")
+    X(ALIGNED, "aligned_alloc") \
+    X(NEW, "new") \
+    X(MALLOCX, "mallocx") \
+    X(JEMALLOC, "jemalloc") \
+    X(PROFILE, "profile")
 
 enum ull_kind {
 #define ULL_KIND_ENUM(name, text) ULL_KIND_##name,
@@ -263,6 +283,7 @@ struct ull_site_entry {
     uint32_t kind;        /* enum ull_kind */
     uint32_t frame_count; /* innermost first, return addresses */
     uint64_t frames;      /* index in frames */
+    uint64_t profile;     /* of a live profile: 1 + index of its name in strings; bytes below are counts then. Else 0 */
     uint64_t frees_count;
     uint64_t frees_bytes;
     uint64_t allocations_count;

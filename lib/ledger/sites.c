@@ -50,7 +50,8 @@ static struct ull_site_entry *site_at(const struct ull_sites *sites, uint32_t si
 }
 
 /* Under the lock. */
-static uint32_t make_site(struct ull_sites *sites, uint64_t id, enum ull_kind kind, const uint64_t *frames, uint32_t count)
+static uint32_t make_site(struct ull_sites *sites, uint64_t id, enum ull_kind kind, uint64_t profile,
+    const uint64_t *frames, uint32_t count)
 {
     int64_t at = count > 0 ? ull_ledger_reserve(sites->ledger, ULL_TABLE_FRAMES, count) : 0;
     int64_t index = at >= 0 ? ull_ledger_reserve(sites->ledger, ULL_TABLE_SITES, 1) : -1;
@@ -63,19 +64,21 @@ static uint32_t make_site(struct ull_sites *sites, uint64_t id, enum ull_kind ki
     site->kind = kind;
     site->frame_count = count;
     site->frames = (uint64_t)at;
+    site->profile = profile;
     ull_store_release(&site->ready, 1);
     return (uint32_t)index;
 }
 
 uint32_t ull_sites_add(
-    struct ull_sites *sites, uint64_t key, uint64_t id, enum ull_kind kind, const uint64_t *frames, uint32_t count)
+    struct ull_sites *sites, uint64_t key, uint64_t id, enum ull_kind kind, uint64_t profile, const uint64_t *frames,
+    uint32_t count)
 {
     uint64_t found; /* in the maps: 1 + index */
     if (!ull_lock(&sites->lock))
         return ULL_SITE_OTHER;
     if (!ull_map64_find(&sites->by_key, key, &found)) {
         if (!ull_map64_find(&sites->by_id, id, &found)) {
-            found = UINT64_C(1) + make_site(sites, id, kind, frames, count);
+            found = UINT64_C(1) + make_site(sites, id, kind, profile, frames, count);
             if (found != 1 + ULL_SITE_OTHER)
                 ull_map64_insert(&sites->by_id, id, found);
             else
@@ -141,6 +144,20 @@ void ull_sites_count_free(struct ull_sites *sites, uint32_t index, uint64_t byte
     ull_add_release(&site->frees_bytes, total);
     ull_add_release(&counters[ULL_COUNTER_frees_total], (uint64_t)weight);
     ull_add_release(&counters[ULL_COUNTER_freed_bytes_total], total);
+}
+
+void ull_sites_count_added(struct ull_sites *sites, uint32_t index)
+{
+    struct ull_site_entry *site = site_at(sites, index);
+    ull_add_release(&site->allocations_count, UINT64_C(1));
+    ull_max_relaxed(&site->peak_bytes, ull_add_relaxed(&site->live_bytes, UINT64_C(1)) + 1);
+}
+
+void ull_sites_count_removed(struct ull_sites *sites, uint32_t index)
+{
+    struct ull_site_entry *site = site_at(sites, index);
+    ull_sub_relaxed(&site->live_bytes, UINT64_C(1));
+    ull_add_release(&site->frees_count, UINT64_C(1));
 }
 
 /* The use entry of a site, made at its first measured buffer; NULL when the table is full. */

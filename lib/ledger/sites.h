@@ -32,7 +32,12 @@ void ull_sites_forget_keys(struct ull_sites *sites);
  * full. @frames are packed, innermost first, at most ULL_STACK_DEPTH_MAX. Threads: any.
  */
 uint32_t ull_sites_add(
-    struct ull_sites *sites, uint64_t key, uint64_t id, enum ull_kind kind, const uint64_t *frames, uint32_t count);
+    struct ull_sites *sites, uint64_t key, uint64_t id, enum ull_kind kind, uint64_t profile, const uint64_t *frames,
+    uint32_t count);
+
+/* A resource of a live profile came, or went. */
+void ull_sites_count_added(struct ull_sites *sites, uint32_t site);
+void ull_sites_count_removed(struct ull_sites *sites, uint32_t site);
 
 /* Counts @weight allocations of @bytes each. */
 void ull_sites_count_allocation(struct ull_sites *sites, uint32_t site, uint64_t bytes, uint32_t weight);

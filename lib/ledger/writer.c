@@ -90,6 +90,16 @@ static bool find_descriptor_again(struct ull_ledger *ledger)
     return false;
 }
 
+/* Held only where there are descriptors enough. */
+static void let_go_if_few(struct ull_ledger *ledger)
+{
+    if (ull_sys_may_hold())
+        return;
+    if (descriptor_is_ours(ledger))
+        ull_sys_close(ledger->fd);
+    ledger->fd = -1;
+}
+
 static void *map_file(const struct ull_ledger *ledger, uint64_t offset, uint64_t bytes, int *error)
 {
     return ull_sys_mmap(bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ledger->fd, (off_t)offset, error);
@@ -114,6 +124,7 @@ static int add_segment(struct ull_ledger *ledger, enum ull_table table, unsigned
         ledger->grown_out = true;
         return error;
     }
+    let_go_if_few(ledger);
     ledger->file_bytes = offset + bytes;
     ull_store_release(&ledger->header->file_bytes, ledger->file_bytes);
     ull_store_release(&ledger->segments[table][segment], start);
@@ -210,9 +221,12 @@ static void fill_header(struct ull_ledger *ledger, const struct ull_ledger_optio
     header->min_bytes = options->min_bytes;
     header->sample_bytes = options->sample_bytes;
     header->huge_pages_possible = options->huge_pages_possible;
+    header->fork_depth = options->fork_depth;
     if (options->run_id != NULL)
         snprintf(header->run_id, sizeof header->run_id, "%s", options->run_id);
     ull_identity_fill(header);
+    if (options->parent_pid != 0)
+        header->parent_pid = options->parent_pid;
     lay_out_first_segments(ledger);
 }
 
@@ -277,6 +291,8 @@ int ull_ledger_create(struct ull_ledger *ledger, const struct ull_ledger_options
     }
     if (error != 0)
         undo(ledger);
+    else
+        let_go_if_few(ledger);
     return error;
 }
 

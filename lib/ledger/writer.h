@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { ULL_LEDGER_PATH_BYTES = 600 };
+
 struct ull_ledger {
     struct ull_ledger_header *header;                       /* NULL until created */
     void *segments[ULL_TABLE_COUNT][ULL_SEGMENTS_MAX];      /* atomic; NULL: not there yet */
@@ -26,13 +28,15 @@ struct ull_ledger {
     uint64_t device, inode; /* of fd: the program may close it and reuse its number */
     bool grown_out;         /* growing failed once: not tried again */
     pthread_mutex_t lock;   /* covers reserved, file_bytes, grown_out and the making of segments */
-    char path[600];
+    char path[ULL_LEDGER_PATH_BYTES];
 };
 
 struct ull_ledger_options {
     const char *directory; /* NULL: as directory.h chooses */
     const char *run_id;    /* NULL: none */
     uint64_t min_bytes, sample_bytes;
+    uint32_t parent_pid;   /* 0: as the kernel says now */
+    uint32_t fork_depth;
     bool huge_pages_possible;
 };
 

@@ -13,6 +13,7 @@
 
 #include "base/atomic.h"
 #include "ledger/live.h"
+#include "measure/use.h"
 #include "pages/scan.h"
 
 #include <stdbool.h>
@@ -24,8 +25,10 @@ struct ull_recorder_options {
     uint64_t sample_bytes; /* mean distance of samples below it; 0: none */
     char run_id[ULL_RUN_ID_BYTES];
     enum ull_pages_method forced_method;
-    bool may_clear;       /* the allocator's memory is private and anonymous: MADV_DONTNEED makes it zeros */
+    enum ull_clearing clearing;
     bool clear_malloc;    /* also right after malloc, from 256 KiB up: opt-in */
+    bool interposes;      /* every call of malloc and free is seen: jemalloc need not tell */
+    uint32_t keep_ledgers; /* of dead processes, before the oldest is removed */
 };
 
 enum { ULL_DEFAULT_MIN_BYTES = 64 * 1024, ULL_DEFAULT_SAMPLE_BYTES = 512 * 1024 };
@@ -40,7 +43,9 @@ extern struct ull_recorder_gate ull_gate __attribute__((visibility("hidden")));
 struct ull_recorder_thread {
     int64_t until_sample; /* bytes of small allocations to the next sample; starts at 0, so that a thread comes in */
     uint64_t random;
+    const void *newest; /* address that was recorded last; see ull_recorder_newest() */
     bool ready;
+    bool cut_short; /* until_sample was: no sample is due at its end */
     bool busy; /* in the recorder: what it allocates now goes unrecorded */
 };
 extern __thread struct ull_recorder_thread ull_thread __attribute__((tls_model("initial-exec"), visibility("hidden")));
@@ -64,10 +69,30 @@ void ull_recorder_init(const struct ull_recorder_options *options);
 bool ull_recorder_is_ready(void);
 
 /* After a successful allocation that ull_recorder_wants(). */
-void ull_recorder_allocated(void *address, size_t bytes, enum ull_kind kind);
+void ull_recorder_allocated(const void *address, size_t bytes, enum ull_kind kind);
+
+/*
+ * The same of a buffer that somebody else chose as a sample: it stands for @weight allocations. @frames: its stack, return
+ * addresses, innermost first; @count 0: the caller's.
+ */
+void ull_recorder_sampled(
+    const void *address, size_t bytes, enum ull_kind kind, uint32_t weight, const uint64_t *frames, unsigned count);
+/* How many allocations of @bytes one stands for that was sampled once in @mean_bytes; at random where it is no whole number. */
+uint32_t ull_recorder_weight(size_t bytes, uint64_t mean_bytes);
+
+/* The buffer this thread recorded last: an allocator whose one function calls another is recorded once. */
+static inline const void *ull_recorder_newest(void)
+{
+    return ull_thread.newest;
+}
+
+static inline void ull_recorder_forget_newest(void)
+{
+    ull_thread.newest = NULL;
+}
 
 /* Before memory that ull_recorder_may_know() is given back. */
-void ull_recorder_freed(void *address);
+void ull_recorder_freed(const void *address);
 
 /* realloc in two steps, because it may fail and leave the old buffer as it was. */
 struct ull_recorder_move {
@@ -75,9 +100,9 @@ struct ull_recorder_move {
     struct ull_live_buffer old;
     uint64_t used, touched, granularity;
 };
-void ull_recorder_move_begin(void *address, struct ull_recorder_move *move);
+void ull_recorder_move_begin(const void *address, struct ull_recorder_move *move);
 /* @to NULL: realloc failed, or freed the buffer if @freed. */
-void ull_recorder_move_end(struct ull_recorder_move *move, void *to, size_t bytes, bool freed);
+void ull_recorder_move_end(struct ull_recorder_move *move, const void *to, size_t bytes, bool freed);
 
 /* The process ends: measures what is live, within a time budget, and marks the ledger. */
 void ull_recorder_exit(int status);
@@ -91,6 +116,11 @@ void ull_recorder_given_back(const void *start, size_t bytes);
 
 /* The program is about to forbid itself system calls: recording ends, lest a filter kill it for one of ours. */
 void ull_recorder_sandboxed(void);
+
+/* Before setuid(2) and its like: what can only be opened as the old user is opened now. */
+void ull_recorder_before_user_change(void);
+/* Before chroot(2): the ledger is made now, because its directory is out of reach afterwards. */
+void ull_recorder_before_root_change(void);
 
 /* After fork(2). The child begins without a ledger and makes its own at its first recorded allocation. */
 void ull_recorder_after_fork_parent(void);

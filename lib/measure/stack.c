@@ -19,6 +19,7 @@
 
 enum {
     OWN_FRAMES_MAX = 12,   /* of ours on top of the program's */
+    BACKTRACE_MAX = 128,   /* jemalloc's own limit */
     FAST_THREADS_MAX = 4,  /* our choice: about 1 MiB of libunwind's caches in all */
     LIBUNWIND_CACHE_NONE = 0, /* UNW_CACHE_NONE of libunwind-common.h */
 };
@@ -194,6 +195,23 @@ unsigned ull_stack_capture(uint64_t *frames, unsigned limit)
         limit = ULL_STACK_DEPTH_MAX;
     unsigned count = capture_raw(raw, limit + OWN_FRAMES_MAX < room ? limit + OWN_FRAMES_MAX : room), first = 0;
     while (first < count && is_own(raw[first]))
+        first++;
+    while (count > first && raw[count - 1] == 0)
+        count--;
+    count = count - first < limit ? count - first : limit;
+    memcpy(frames, raw + first, count * sizeof raw[0]);
+    return count;
+}
+
+unsigned ull_stack_backtrace(void **frames, unsigned limit, uint64_t skip_start, uint64_t skip_end)
+{
+    uint64_t raw[BACKTRACE_MAX + OWN_FRAMES_MAX];
+    if (fast.own_end == 0)
+        find_own_range();
+    if (limit > BACKTRACE_MAX)
+        limit = BACKTRACE_MAX;
+    unsigned count = capture_raw(raw, limit + OWN_FRAMES_MAX), first = 0;
+    while (first < count && (is_own(raw[first]) || (raw[first] >= skip_start && raw[first] < skip_end)))
         first++;
     while (count > first && raw[count - 1] == 0)
         count--;

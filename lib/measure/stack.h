@@ -23,6 +23,12 @@ void ull_stack_init(void);
  */
 unsigned ull_stack_capture(uint64_t *frames, unsigned limit);
 
+/*
+ * The same for a caller that brings its own memory, any depth up to 128, and leaves out a second library's innermost
+ * frames: those in [skip_start, skip_end). Returns their count. Stack: 1.2 KiB and the unwinder's.
+ */
+unsigned ull_stack_backtrace(void **frames, unsigned limit, uint64_t skip_start, uint64_t skip_end);
+
 /* From now on, only the safe unwinder. Threads: any. */
 void ull_stack_stay_safe(void);
 

@@ -19,10 +19,10 @@ enum {
 #define FIRST_BUDGET_NS UINT64_C(50000000) /* this much from the start, for programs that have just begun */
 #define REFAULT_NS UINT64_C(500)           /* a page given back comes again for 250 to 800 ns; measured, findings */
 
-void ull_use_init(struct ull_use *use, enum ull_pages_method forced, bool may_clear, bool clear_malloc)
+void ull_use_init(struct ull_use *use, enum ull_pages_method forced, enum ull_clearing clearing, bool clear_malloc)
 {
     ull_pages_init(&use->pages, 0, forced);
-    use->may_clear = may_clear;
+    use->clearing = clearing;
     use->clear_malloc = clear_malloc;
     use->started_ns = ull_sys_monotonic_ns();
     use->spent_ns = 0;
@@ -40,7 +40,15 @@ void ull_use_forked(struct ull_use *use)
 
 static struct ull_span span_of(const struct ull_live_buffer *buffer)
 {
-    return (struct ull_span) { buffer->address, buffer->bytes, buffer->stale_end, buffer->stale_bytes, buffer->tail_sum };
+    return (struct ull_span) { buffer->address, buffer->bytes, buffer->stale_end, buffer->stale_bytes, buffer->tail_sum,
+        false };
+}
+
+/* Pages given back read as zeros again only in private, anonymous memory. */
+static bool may_clear(struct ull_use *use, const struct ull_span *span)
+{
+    bool told = ull_load_relaxed(&use->pages.method) < ULL_PAGES_MINCORE;
+    return use->clearing == ULL_CLEAR_ANY || (use->clearing == ULL_CLEAR_SEEN_PRIVATE && told && !span->shared);
 }
 
 /* Whether an exact reading of this buffer is worth what it costs. */
@@ -51,7 +59,7 @@ static bool clearing_pays(
     uint64_t spent = ull_load_relaxed(&use->spent_ns), age = ull_sys_monotonic_ns() - use->started_ns;
     bool asked = kind == ULL_KIND_CALLOC || (use->clear_malloc && kind == ULL_KIND_MALLOC);
     uint64_t least = kind == ULL_KIND_CALLOC ? 0 : CLEAR_MALLOC_MIN_BYTES;
-    if (!use->may_clear || !asked || buffer->bytes < least)
+    if (!asked || buffer->bytes < least)
         return false;
     if (exact == NULL || ull_load_relaxed(&exact->count) < FIRST_BUFFERS)
         return spent <= FIRST_BUDGET_NS + age / FIRST_TIME_SHARE;
@@ -80,7 +88,7 @@ void ull_use_begin(struct ull_use *use, struct ull_live_buffer *buffer, enum ull
     ull_ledger_count(ledger, ULL_COUNTER_scans_total, 1);
     if (ull_span_begin(&use->pages, &span) != 0)
         ull_ledger_count(ledger, ULL_COUNTER_scans_failed_total, 1);
-    else if (span.stale_end != 0 && clearing_pays(use, buffer, kind, known))
+    else if (span.stale_end != 0 && may_clear(use, &span) && clearing_pays(use, buffer, kind, known))
         clear(use, &span, ledger);
     buffer->stale_end = span.stale_end;
     buffer->stale_bytes = span.stale_bytes;

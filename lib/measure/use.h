@@ -13,14 +13,21 @@
 #include "ledger/live.h"
 #include "pages/span.h"
 
+/*
+ * May pages of a buffer that calloc cleared be given back? They read as zeros again only in private, anonymous memory:
+ * libc's always is; that of another known allocator, where the kernel shows no page of a file.
+ */
+enum ull_clearing { ULL_CLEAR_NEVER, ULL_CLEAR_SEEN_PRIVATE, ULL_CLEAR_ANY };
+
 struct ull_use {
     struct ull_pages pages;
-    bool may_clear, clear_malloc;
+    enum ull_clearing clearing;
+    bool clear_malloc;
     uint64_t started_ns;
     uint64_t spent_ns; /* on clearing; atomic */
 };
 
-void ull_use_init(struct ull_use *use, enum ull_pages_method forced, bool may_clear, bool clear_malloc);
+void ull_use_init(struct ull_use *use, enum ull_pages_method forced, enum ull_clearing clearing, bool clear_malloc);
 void ull_use_after_fork(struct ull_use *use); /* in the child */
 void ull_use_forked(struct ull_use *use);     /* in the parent */
 

@@ -33,7 +33,8 @@ struct pagemap_scan {
     __u64 category_inverted, category_mask, category_anyof, return_mask;
 };
 #define PAGEMAP_SCAN_IOCTL _IOWR('f', 16, struct pagemap_scan)
-enum { CATEGORY_PRESENT = 1 << 3, CATEGORY_SWAPPED = 1 << 4, CATEGORY_ZERO_PAGE = 1 << 5, CATEGORY_HUGE = 1 << 6 };
+enum { CATEGORY_FILE = 1 << 2, CATEGORY_PRESENT = 1 << 3, CATEGORY_SWAPPED = 1 << 4,
+    CATEGORY_ZERO_PAGE = 1 << 5, CATEGORY_HUGE = 1 << 6 };
 
 /* From Documentation/admin-guide/mm/pagemap.rst. */
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63)
@@ -49,17 +50,28 @@ enum {
     CHUNKS_A_SCAN = 1 << 16, /* 1 TiB in chunks of 16 MiB: no buffer is larger */
     CHECK_INTERVAL = 64,
 };
-#define HUGE_PAGE_BYTES (UINT64_C(2) << 20) /* of x86-64 and of arm64 with 4 KiB pages */
+
+static uint64_t page_bytes_now; /* atomic */
 
 uint64_t ull_page_bytes(void)
 {
-    static uint64_t bytes;
-    uint64_t known = ull_load_relaxed(&bytes);
+    uint64_t known = ull_load_relaxed(&page_bytes_now);
     if (known == 0) {
         known = (uint64_t)sysconf(_SC_PAGESIZE);
-        ull_store_relaxed(&bytes, known);
+        ull_store_relaxed(&page_bytes_now, known);
     }
     return known;
+}
+
+void ull_page_bytes_pretend(uint64_t bytes)
+{
+    ull_store_relaxed(&page_bytes_now, bytes);
+}
+
+/* One table of entries of 8 bytes each fills a page: 2 MiB of 4 KiB pages, 32 MiB of 16 KiB, 512 MiB of 64 KiB. */
+uint64_t ull_huge_page_bytes(void)
+{
+    return ull_page_bytes() / 8 * ull_page_bytes();
 }
 
 const char *ull_pages_method_name(unsigned method)
@@ -120,10 +132,10 @@ static int open_pagemap(struct ull_pages *pages)
     struct stat now;
     if (pages->pid != 0)
         snprintf(path, sizeof path, "/proc/%d/pagemap", (int)pages->pid);
+    if (pages->pid == 0 && !ull_sys_may_hold())
+        return -EMFILE;
     int fd = ull_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
-    if (fd < 0)
-        return fd;
-    if (pages->pid == 0)
+    if (fd >= 0 && pages->pid == 0)
         fd = ull_sys_move_high(fd);
     if (fd < 0)
         return fd;
@@ -154,6 +166,12 @@ static int pagemap_fd(struct ull_pages *pages, bool check)
     return fd;
 }
 
+void ull_pages_hold(struct ull_pages *pages)
+{
+    if (pages->forced <= ULL_PAGES_PAGEMAP && ull_load_relaxed(&pages->method) <= ULL_PAGES_PAGEMAP)
+        (void)pagemap_fd(pages, true);
+}
+
 /* ---- adding what was found to the extents ---- */
 
 /* The range that is scanned, and where its last page begins. */
@@ -165,7 +183,7 @@ struct walk {
 static void add_touched(struct walk *w, uint64_t from, uint64_t to, bool resident, bool huge)
 {
     struct ull_extents *out = w->out;
-    uint64_t granularity = huge ? HUGE_PAGE_BYTES : ull_page_bytes();
+    uint64_t granularity = huge ? ull_huge_page_bytes() : ull_page_bytes();
     if (from < w->start)
         from = w->start;
     if (to > w->end)
@@ -211,7 +229,7 @@ static int scan_by_ioctl(struct ull_pages *pages, int fd, struct walk *w)
             .regions = (uint64_t)(uintptr_t)regions, .region_count = REGIONS_A_CALL, .max_pages = w->most_pages,
             .category_inverted = CATEGORY_ZERO_PAGE, .category_mask = CATEGORY_ZERO_PAGE,
             .category_anyof = CATEGORY_PRESENT | CATEGORY_SWAPPED,
-            .return_mask = CATEGORY_PRESENT | CATEGORY_SWAPPED | CATEGORY_HUGE,
+            .return_mask = CATEGORY_PRESENT | CATEGORY_FILE | CATEGORY_HUGE,
         };
         int count = ull_sys_ioctl(fd, PAGEMAP_SCAN_IOCTL, &ask);
         if (count == -EINTR)
@@ -219,9 +237,11 @@ static int scan_by_ioctl(struct ull_pages *pages, int fd, struct walk *w)
         if (count < 0)
             return count == -ENOTTY || count == -EINVAL || count == -EPERM || count == -ENOSYS || count == -EBADF
                 ? -ENOTSUP : count;
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < count; i++) {
+            w->out->shared |= (regions[i].categories & CATEGORY_FILE) != 0;
             add_touched(w, regions[i].start, regions[i].end, (regions[i].categories & CATEGORY_PRESENT) != 0,
                 (regions[i].categories & CATEGORY_HUGE) != 0);
+        }
         if (w->most_pages != 0 && w->out->touched_bytes / ull_page_bytes() >= w->most_pages)
             return -E2BIG;
         if (ask.walk_end <= at)
@@ -243,9 +263,9 @@ static bool guess_huge(struct huge_guess *g, uint64_t page, bool touched)
         g->from = UINT64_MAX;
         return false;
     }
-    if (page % HUGE_PAGE_BYTES == 0)
+    if (page % ull_huge_page_bytes() == 0)
         g->from = page;
-    return g->from != UINT64_MAX && page + ull_page_bytes() - g->from >= HUGE_PAGE_BYTES;
+    return g->from != UINT64_MAX && page + ull_page_bytes() - g->from >= ull_huge_page_bytes();
 }
 
 static int scan_by_reading(struct ull_pages *pages, int fd, struct walk *w)
@@ -268,6 +288,7 @@ static int scan_by_reading(struct ull_pages *pages, int fd, struct walk *w)
             bool touched = swapped || (present && (exclusive || ull_load_relaxed(&pages->forked)));
             if (touched && present && !exclusive)
                 w->out->doubtful = true;
+            w->out->shared |= (entry & PAGEMAP_FILE_OR_SHARED) != 0;
             bool huge = guess_huge(&guess, at, touched);
             if (touched)
                 add_touched(w, at, at + page_bytes, present, huge);

@@ -55,6 +55,7 @@ struct ull_extents {
     uint64_t end;            /* past the last touched page; 0 if none is */
     uint64_t end_granularity; /* bytes: how coarse `end` is, a page or a huge page; 0 if end is 0 */
     bool doubtful;           /* pages counted that may only have been read */
+    bool shared;             /* some page is of a file or shared memory; mincore cannot tell */
     bool partial;            /* too scattered to read to the end: what was not read counts as touched */
     bool last_page_touched;  /* the last page of the range, which span.h treats apart */
     uint64_t end_before_last; /* as end, of the range without its last page */
@@ -64,6 +65,9 @@ struct ull_extents {
 /* Prepares @pages for @pid (0: this process). Opens nothing yet. @forced: ULL_PAGES_UNTRIED for the best there is. */
 void ull_pages_init(struct ull_pages *pages, pid_t pid, enum ull_pages_method forced);
 void ull_pages_fini(struct ull_pages *pages);
+
+/* Opens what is held between scans now, for a process that is about to lose the right to. */
+void ull_pages_hold(struct ull_pages *pages);
 
 /* In a forked child: what is held belongs to the parent. Single-threaded then. */
 void ull_pages_after_fork(struct ull_pages *pages);
@@ -77,7 +81,10 @@ void ull_pages_after_fork(struct ull_pages *pages);
 int ull_pages_scan(
     struct ull_pages *pages, uint64_t start, uint64_t end, uint64_t most_pages, struct ull_extents *out);
 
-/* The page size of this system, bytes. */
+/* The page size of this system, and that of its transparent huge pages, bytes. */
 uint64_t ull_page_bytes(void);
+uint64_t ull_huge_page_bytes(void);
+/* For tests of the arithmetic: another page size from now on; 0: the system's again. */
+void ull_page_bytes_pretend(uint64_t bytes);
 
 #endif

@@ -33,6 +33,7 @@ struct ull_span {
     uint64_t stale_end;   /* offset past the last page that was touched already; 0 for none */
     uint64_t stale_bytes; /* touched already, tail included if its page was */
     uint32_t tail_sum;    /* of the tail's bytes; 0 for all zeros */
+    bool shared;          /* pages of a file or of shared memory were among them */
 };
 
 struct ull_reading {

@@ -8,9 +8,8 @@
  */
 #include "config.h"
 
-#include "measure/recorder.h"
 #include "preload/real.h"
-#include "preload/setup.h"
+#include "preload/record.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -18,12 +17,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define EXPORT __attribute__((visibility("default")))
-#define COLD __attribute__((noinline, cold))
-
-COLD static void *recorded(void *buffer, size_t bytes, enum ull_kind kind)
+void *ull_recorded(void *buffer, size_t bytes, enum ull_kind kind)
 {
-    ull_setup_if_needed();
+    ull_begin_if_needed();
     if (buffer != NULL)
         ull_recorder_allocated(buffer, bytes, kind);
     return buffer;
@@ -33,7 +29,7 @@ EXPORT void *malloc(size_t bytes)
 {
     if (!ull_recorder_wants(bytes))
         return ull_real.malloc(bytes);
-    return recorded(ull_real.malloc(bytes), bytes, ULL_KIND_MALLOC);
+    return ull_recorded(ull_real.malloc(bytes), bytes, ULL_KIND_MALLOC);
 }
 
 EXPORT void *calloc(size_t count, size_t bytes)
@@ -41,7 +37,7 @@ EXPORT void *calloc(size_t count, size_t bytes)
     size_t total;
     if (__builtin_mul_overflow(count, bytes, &total) || !ull_recorder_wants(total))
         return ull_real.calloc(count, bytes); /* the real one refuses an overflow in its own way */
-    return recorded(ull_real.calloc(count, bytes), total, ULL_KIND_CALLOC);
+    return ull_recorded(ull_real.calloc(count, bytes), total, ULL_KIND_CALLOC);
 }
 
 COLD static void free_known(void *buffer)
@@ -74,7 +70,7 @@ EXPORT void *realloc(void *buffer, size_t bytes)
         return realloc_known(buffer, bytes);
     if (!ull_recorder_wants(bytes))
         return ull_real.realloc(buffer, bytes);
-    return recorded(ull_real.realloc(buffer, bytes), bytes, ULL_KIND_REALLOC);
+    return ull_recorded(ull_real.realloc(buffer, bytes), bytes, ULL_KIND_REALLOC);
 }
 
 EXPORT void *reallocarray(void *buffer, size_t count, size_t bytes)
@@ -91,14 +87,14 @@ EXPORT void *memalign(size_t align, size_t bytes)
 {
     if (!ull_recorder_wants(bytes))
         return ull_real.memalign(align, bytes);
-    return recorded(ull_real.memalign(align, bytes), bytes, ULL_KIND_ALIGNED);
+    return ull_recorded(ull_real.memalign(align, bytes), bytes, ULL_KIND_ALIGNED);
 }
 
 EXPORT int posix_memalign(void **out, size_t align, size_t bytes)
 {
     int result = ull_real.posix_memalign(out, align, bytes);
     if (result == 0 && ull_recorder_wants(bytes))
-        recorded(*out, bytes, ULL_KIND_ALIGNED);
+        ull_recorded(*out, bytes, ULL_KIND_ALIGNED);
     return result;
 }
 
@@ -106,21 +102,21 @@ EXPORT void *aligned_alloc(size_t align, size_t bytes)
 {
     if (!ull_recorder_wants(bytes))
         return ull_real.aligned_alloc(align, bytes);
-    return recorded(ull_real.aligned_alloc(align, bytes), bytes, ULL_KIND_ALIGNED);
+    return ull_recorded(ull_real.aligned_alloc(align, bytes), bytes, ULL_KIND_ALIGNED);
 }
 
 EXPORT void *valloc(size_t bytes)
 {
     if (!ull_recorder_wants(bytes))
         return ull_real.valloc(bytes);
-    return recorded(ull_real.valloc(bytes), bytes, ULL_KIND_ALIGNED);
+    return ull_recorded(ull_real.valloc(bytes), bytes, ULL_KIND_ALIGNED);
 }
 
 EXPORT void *pvalloc(size_t bytes)
 {
     if (!ull_recorder_wants(bytes))
         return ull_real.pvalloc(bytes);
-    return recorded(ull_real.pvalloc(bytes), bytes, ULL_KIND_ALIGNED);
+    return ull_recorded(ull_real.pvalloc(bytes), bytes, ULL_KIND_ALIGNED);
 }
 
 /* Only so that every name of the family comes from one place; what it returns is the real allocator's. */

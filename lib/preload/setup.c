@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * setup.c - the interposer's life in the process: options, unwinder, fork, unload, exit.
+ * setup.c - the interposer's life in the process, and what else it interposes to keep that from doing harm.
  *
  * Allocations come before constructors do (the loader itself allocates), so options are read at the first one that
  * finds an environment; the constructor does what may take the loader's locks.
  */
 #include "config.h"
 
-#include "preload/setup.h"
-
-#include "base/quantity.h"
-#include "measure/recorder.h"
-#include "measure/stack.h"
+#include "measure/begin.h"
 #include "preload/real.h"
+#include "preload/record.h"
+#include "preload/threads.h"
 
 #include <dlfcn.h>
 #include <link.h>
 #include <stdarg.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,46 +22,23 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-extern char **environ;
-
-static uint64_t bytes_option(const char *name, uint64_t otherwise)
+/* Memory of these is private and anonymous, which is looked at again before it is relied on. */
+static bool is_known_allocator(void)
 {
-    const char *text = getenv(name);
-    uint64_t bytes;
-    return text != NULL && ull_quantity_parse(text, &bytes) == 0 ? bytes : otherwise;
+    static const char *const known[] = { "/libjemalloc.so", "/libmimalloc.so", "/libtcmalloc" };
+    struct dl_find_object found;
+    if (_dl_find_object(*(void **)(void *)&ull_real.malloc, &found) != 0 || found.dlfo_link_map->l_name == NULL)
+        return false;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strstr(found.dlfo_link_map->l_name, known[i]) != NULL)
+            return true;
+    return false;
 }
 
-static enum ull_pages_method forced_method(void)
+void ull_begin_if_needed(void)
 {
-    const char *text = getenv("ULLAGE_MEASURE");
-    for (unsigned method = ULL_PAGES_SCAN; text != NULL && method <= ULL_PAGES_NONE; method++)
-        if (strcmp(text, ull_pages_method_name(method)) == 0)
-            return (enum ull_pages_method)method;
-    return ULL_PAGES_UNTRIED;
-}
-
-void ull_setup_if_needed(void)
-{
-    static uint32_t begun;
-    if (ull_load_acquire(&begun) || environ == NULL || ull_exchange_acq_rel(&begun, 1U))
-        return;
-    const char *run_id = getenv("ULLAGE_RUN_ID"), *clear_malloc = getenv("ULLAGE_CLEAR_MALLOC");
-    struct ull_recorder_options options = {
-        .min_bytes = bytes_option("ULLAGE_MIN_BYTES", ULL_DEFAULT_MIN_BYTES),
-        .sample_bytes = bytes_option("ULLAGE_SAMPLE_BYTES", ULL_DEFAULT_SAMPLE_BYTES),
-        .forced_method = forced_method(),
-        .may_clear = ull_real_is_libc(),
-        .clear_malloc = clear_malloc != NULL && strcmp(clear_malloc, "1") == 0,
-    };
-    if (run_id != NULL)
-        snprintf(options.run_id, sizeof options.run_id, "%s", run_id);
-    ull_recorder_init(&options);
-}
-
-static void at_exit(int status, void *unused)
-{
-    (void)unused;
-    ull_recorder_exit(status);
+    if (!ull_recorder_is_ready())
+        ull_begin(ull_real_is_libc() ? ULL_CLEAR_ANY : is_known_allocator() ? ULL_CLEAR_SEEN_PRIVATE : ULL_CLEAR_NEVER, true);
 }
 
 /* Looked up at the start; libc's own, or that of a library that watches it. */
@@ -73,16 +46,14 @@ static int (*next_madvise)(void *, size_t, int);
 
 __attribute__((constructor)) static void start(void)
 {
-    ull_setup_if_needed();
+    ull_begin_if_needed();
     next_madvise = (int (*)(void *, size_t, int))dlsym(RTLD_NEXT, "madvise");
-    ull_stack_init();
-    pthread_atfork(NULL, ull_recorder_after_fork_parent, ull_recorder_after_fork_child);
-    on_exit(at_exit, NULL);
+    ull_threads_begin();
+    ull_begin_process();
 }
 
 /* ---- interposed: what ends the process, forbids system calls, gives pages back, unloads code ---- */
 
-#define EXPORT __attribute__((visibility("default")))
 
 /* The system call, and not the next _exit(): finding that would wait for a dlopen in another thread. */
 EXPORT void _exit(int status)
@@ -120,28 +91,32 @@ EXPORT int madvise(void *start, size_t bytes, int advice)
     return result;
 }
 
-static int note_unloads(struct dl_phdr_info *info, size_t size, void *argument)
-{
-    (void)size;
-    *(unsigned long long *)argument = info->dlpi_subs;
-    return 1;
-}
+/* ---- interposed: what changes the process's user or root ---- */
 
-static unsigned long long unloads_so_far(void)
-{
-    unsigned long long subtracted = 0;
-    dl_iterate_phdr(note_unloads, &subtracted);
-    return subtracted;
-}
+#define DEFINE_USER_CHANGE(name, parameters, arguments) \
+    EXPORT int name parameters \
+    { \
+        static int(*next) parameters; \
+        if (next == NULL) \
+            *(void **)(void *)&next = dlsym(RTLD_NEXT, #name); \
+        ull_recorder_before_user_change(); \
+        return next arguments; \
+    }
+DEFINE_USER_CHANGE(setuid, (uid_t user), (user))
+DEFINE_USER_CHANGE(seteuid, (uid_t user), (user))
+DEFINE_USER_CHANGE(setreuid, (uid_t real, uid_t effective), (real, effective))
+DEFINE_USER_CHANGE(setresuid, (uid_t real, uid_t effective, uid_t saved), (real, effective, saved))
+DEFINE_USER_CHANGE(setgid, (gid_t group), (group))
+DEFINE_USER_CHANGE(setegid, (gid_t group), (group))
+DEFINE_USER_CHANGE(setregid, (gid_t real, gid_t effective), (real, effective))
+DEFINE_USER_CHANGE(setresgid, (gid_t real, gid_t effective, gid_t saved), (real, effective, saved))
 
-EXPORT int dlclose(void *handle)
+EXPORT int chroot(const char *path)
 {
-    static int (*next)(void *);
+    static int (*next)(const char *);
     if (next == NULL)
-        next = (int (*)(void *))dlsym(RTLD_NEXT, "dlclose");
-    unsigned long long before = unloads_so_far();
-    ull_recorder_before_unload();
-    int result = next(handle);
-    ull_recorder_after_unload(unloads_so_far() != before);
-    return result;
+        *(void **)(void *)&next = dlsym(RTLD_NEXT, "chroot");
+    ull_begin_if_needed();
+    ull_recorder_before_root_change();
+    return next(path);
 }

@@ -22,7 +22,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define FILE_BYTES_MAX (UINT64_C(1) << 30) /* our choice: four times what a writer makes */
+#define FILE_BYTES_MAX (UINT64_C(1) << 30)     /* our choice: four times what a writer makes */
+#define FOREIGN_BYTES_MAX (UINT64_C(256) << 20) /* what a writer makes: more of another user's is not copied */
 enum { BASE_COUNT_MAX = 1 << 20 };
 
 static const uint32_t entry_bytes[ULL_TABLE_COUNT] = {
@@ -82,6 +83,8 @@ static int check_header(struct ull_file *file, char *error)
 int ull_file_parse(struct ull_file *file, const void *bytes, size_t size, char *error)
 {
     memset(file, 0, sizeof *file);
+    file->fd = -1;
+    file->owner = (uint32_t)geteuid();
     file->bytes = bytes;
     file->size = size;
     return check_header(file, error);
@@ -106,7 +109,7 @@ static int check_file(const struct stat *found, char *error)
         snprintf(error, ULLAGE_ERROR_BYTES, "not a file: name a ledger (`ullage ls`)");
         return -EBADMSG;
     }
-    if (found->st_uid != geteuid()) {
+    if (found->st_uid != geteuid() && geteuid() != 0) {
         snprintf(error, ULLAGE_ERROR_BYTES, "belongs to user %lu: look at it as that user",
             (unsigned long)found->st_uid);
         return -EPERM;
@@ -122,10 +125,45 @@ static int check_file(const struct stat *found, char *error)
     return 0;
 }
 
+/* Another user's file, as it is at this moment. */
+static int copy_file(struct ull_file *file, int fd, size_t size)
+{
+    int error = 0;
+    unsigned char *to = size <= FOREIGN_BYTES_MAX
+        ? ull_sys_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &error) : NULL;
+    if (to == NULL)
+        return error != 0 ? error : -EFBIG;
+    file->bytes = to;
+    file->mapped = true;
+    file->size = size;
+    for (size_t filled = 0; filled < size;) {
+        ssize_t got = ull_sys_pread(fd, to + filled, size - filled, (off_t)filled);
+        if (got == -EINTR)
+            continue;
+        if (got <= 0)
+            return got < 0 ? (int)got : 0; /* shortened meanwhile: the rest is zeros, which is no entry */
+        filled += (size_t)got;
+    }
+    file->fd = fd;
+    return 0;
+}
+
+static int map_or_copy(struct ull_file *file, int fd, size_t size)
+{
+    int error = 0;
+    if (file->owner != geteuid())
+        return copy_file(file, fd, size);
+    file->bytes = ull_sys_mmap(size, PROT_READ, MAP_SHARED, fd, 0, &error);
+    file->mapped = file->bytes != NULL;
+    file->size = size;
+    return error;
+}
+
 int ull_file_open(struct ull_file *file, const char *path, char *error)
 {
     struct stat found;
     memset(file, 0, sizeof *file);
+    file->fd = -1;
     int fd = ull_sys_openat(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
     if (fd < 0)
         return explain_open(fd, error);
@@ -133,16 +171,16 @@ int ull_file_open(struct ull_file *file, const char *path, char *error)
     if (result == 0)
         result = check_file(&found, error);
     if (result == 0) {
-        file->bytes = ull_sys_mmap((size_t)found.st_size, PROT_READ, MAP_SHARED, fd, 0, &result);
-        if (file->bytes == NULL)
+        file->owner = (uint32_t)found.st_uid;
+        file->from_file = true;
+        result = map_or_copy(file, fd, (size_t)found.st_size);
+        if (result != 0)
             explain_open(result, error);
     }
-    ull_sys_close(fd);
-    if (result != 0)
-        return result;
-    file->size = (size_t)found.st_size;
-    file->mapped = true;
-    result = check_header(file, error);
+    if (file->fd < 0)
+        ull_sys_close(fd);
+    if (result == 0)
+        result = check_header(file, error);
     if (result != 0)
         ull_file_close(file);
     return result;
@@ -152,8 +190,20 @@ void ull_file_close(struct ull_file *file)
 {
     if (file->mapped)
         ull_sys_munmap((void *)(uintptr_t)file->bytes, file->size);
+    if (file->fd >= 0)
+        ull_sys_close(file->fd);
     file->bytes = NULL;
     file->mapped = false;
+    file->fd = -1;
+}
+
+uint64_t ull_file_word_now(const struct ull_file *file, const uint64_t *word)
+{
+    uint64_t now = 0;
+    off_t offset = (off_t)((const unsigned char *)word - file->bytes);
+    if (file->fd < 0)
+        return ull_load_acquire(word);
+    return ull_sys_pread(file->fd, &now, sizeof now, offset) == (ssize_t)sizeof now ? now : 0;
 }
 
 size_t ull_file_command(const struct ull_file *file, char to[ULL_COMMAND_BYTES])

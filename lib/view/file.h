@@ -15,12 +15,16 @@ struct ull_file {
     const unsigned char *bytes; /* mapped, or the caller's; aligned to 8 */
     size_t size;
     bool mapped;
+    int fd;                          /* of a copy, else -1 */
+    uint32_t owner;                  /* of the file; this user's for bytes in memory */
+    bool from_file;
     bool cut;                        /* shorter than its header says */
     struct ull_ledger_header header; /* a copy, checked as far as a header alone can be */
 };
 
 /*
- * Maps a ledger and checks its header. 0, or negative errno with one line in @error (ULLAGE_ERROR_BYTES) that says what
+ * Maps a ledger and checks its header. Root may open another user's: that is copied, because its owner could shorten it
+ * under us. 0, or negative errno with one line in @error (ULLAGE_ERROR_BYTES) that says what
  * to do: see ullage_snapshot_take().
  */
 int ull_file_open(struct ull_file *file, const char *path, char *error);
@@ -41,6 +45,9 @@ const void *ull_file_entry(const struct ull_file *file, enum ull_table table, ui
 
 /* @count consecutive entries of one segment, or NULL. */
 const void *ull_file_run(const struct ull_file *file, enum ull_table table, uint64_t index, uint64_t count);
+
+/* A word at an address in the file as it is now: in a copy, it is read from the file again. */
+uint64_t ull_file_word_now(const struct ull_file *file, const uint64_t *word);
 
 /* Copies whole words, each read once, in ascending order of address. @bytes is a multiple of 8. */
 void ull_file_copy(void *to, const void *from, size_t bytes);

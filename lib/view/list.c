@@ -17,9 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 _Static_assert((int)ULLAGE_PATH_BYTES > (int)ULL_DIRECTORY_BYTES, "a chosen directory fits");
+_Static_assert((int)ULLAGE_KEEP_LEDGERS == (int)ULL_KEEP_LEDGERS && ULLAGE_KEEP_BYTES == ULL_KEEP_BYTES, "one bound");
 
 int ullage_directory(char *path)
 {
@@ -49,6 +51,7 @@ static void describe(struct ullage_ledger_info *info, const struct ull_file *fil
     char command[ULL_COMMAND_BYTES];
     ull_clean_text(info->command, sizeof info->command, command, ull_file_command(file, command));
     ull_clean_text(info->run_id, sizeof info->run_id, header->run_id, strlen(header->run_id));
+    info->user_id = file->owner;
     info->pid = (pid_t)header->pid;
     info->parent_pid = (pid_t)header->parent_pid;
     info->state = process->state;
@@ -75,7 +78,7 @@ static bool look_at(struct ullage_ledger_info *info, const char *directory, cons
     if ((size_t)snprintf(info->path, sizeof info->path, "%s/%s", directory, name) >= sizeof info->path
         || ull_file_open(&file, info->path, error) != 0)
         return false;
-    bool beside = ull_sidecar_read(&sidecar, info->path, &file.header) == 0;
+    bool beside = ull_sidecar_read(&sidecar, info->path, &file) == 0;
     struct ull_process process = ull_process_judge(&file.header, beside ? &sidecar.header : NULL);
     describe(info, &file, &process);
     if (beside)
@@ -92,16 +95,17 @@ static int newest_first(const void *a, const void *b)
     return left->pid > right->pid ? -1 : left->pid < right->pid;
 }
 
-static int read_entries(DIR *stream, const char *directory, struct ullage_ledger_info **list, size_t *count)
+static int read_entries(
+    DIR *stream, const char *directory, struct ullage_ledger_info **list, size_t *count, size_t *room)
 {
-    size_t room = 0;
     for (const struct dirent *entry; (entry = readdir(stream)) != NULL;) {
-        if (*count == room) {
-            room = room == 0 ? 16 : room * 2;
-            struct ullage_ledger_info *grown = reallocarray(*list, room, sizeof **list);
+        if (*count == *room) {
+            size_t more = *room == 0 ? 16 : *room * 2;
+            struct ullage_ledger_info *grown = reallocarray(*list, more, sizeof **list);
             if (grown == NULL)
                 return -ENOMEM;
             *list = grown;
+            *room = more;
         }
         if (look_at(&(*list)[*count], directory, entry->d_name))
             (*count)++;
@@ -109,9 +113,57 @@ static int read_entries(DIR *stream, const char *directory, struct ullage_ledger
     return 0;
 }
 
-int ullage_ledger_list(struct ullage_ledger_info **out, size_t *count, const char *directory)
+/* What is open must be a directory of @owner alone, whatever its name says. */
+static bool belongs_to(int fd, uid_t owner)
+{
+    struct stat found;
+    return ull_sys_fstat(fd, &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == owner
+        && (found.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+static int list_directory(int fd, const char *directory, struct ullage_ledger_info **list, size_t *count, size_t *room)
+{
+    DIR *stream = fdopendir(fd);
+    if (stream == NULL) {
+        ull_sys_close(fd);
+        return -ENOMEM;
+    }
+    int result = read_entries(stream, directory, list, count, room);
+    closedir(stream);
+    return result;
+}
+
+/* The directories that the defaults give to other users: @parent/@prefix<user>@below. */
+static int list_others(const char *parent, const char *prefix, const char *below, const char *own,
+    struct ullage_ledger_info **list, size_t *count, size_t *room)
+{
+    DIR *stream = opendir(parent);
+    int result = 0;
+    for (const struct dirent *entry; stream != NULL && result == 0 && (entry = readdir(stream)) != NULL;) {
+        char path[ULL_DIRECTORY_BYTES];
+        char *end;
+        size_t length = strlen(prefix);
+        if (strncmp(entry->d_name, prefix, length) != 0 || entry->d_name[length] < '0' || entry->d_name[length] > '9')
+            continue;
+        unsigned long user = strtoul(entry->d_name + length, &end, 10);
+        int made = snprintf(path, sizeof path, "%s/%s%s", parent, entry->d_name, below);
+        if (*end != '\0' || made < 0 || (size_t)made >= sizeof path || strcmp(path, own) == 0)
+            continue;
+        int fd = ull_sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+        if (fd >= 0 && belongs_to(fd, (uid_t)user))
+            result = list_directory(fd, path, list, count, room);
+        else if (fd >= 0)
+            ull_sys_close(fd);
+    }
+    if (stream != NULL)
+        closedir(stream);
+    return result;
+}
+
+static int list(struct ullage_ledger_info **out, size_t *count, const char *directory, bool everybody)
 {
     char chosen[ULL_DIRECTORY_BYTES];
+    size_t room = 0;
     *out = NULL;
     *count = 0;
     if (directory == NULL) {
@@ -121,15 +173,11 @@ int ullage_ledger_list(struct ullage_ledger_info **out, size_t *count, const cha
         directory = chosen;
     }
     int fd = ull_directory_open(directory, false);
-    if (fd < 0)
-        return fd == -ENOENT ? 0 : fd;
-    DIR *stream = fdopendir(fd);
-    if (stream == NULL) {
-        ull_sys_close(fd);
-        return -ENOMEM;
-    }
-    int result = read_entries(stream, directory, out, count);
-    closedir(stream);
+    int result = fd >= 0 ? list_directory(fd, directory, out, count, &room) : fd == -ENOENT ? 0 : fd;
+    if (result == 0 && everybody)
+        result = list_others("/dev/shm", "ullage-", "", directory, out, count, &room);
+    if (result == 0 && everybody)
+        result = list_others("/run/user", "", "/ullage", directory, out, count, &room);
     if (result != 0 || *count == 0) {
         free(*out);
         *out = NULL;
@@ -138,6 +186,18 @@ int ullage_ledger_list(struct ullage_ledger_info **out, size_t *count, const cha
     }
     qsort(*out, *count, sizeof **out, newest_first);
     return 0;
+}
+
+int ullage_ledger_list(struct ullage_ledger_info **out, size_t *count, const char *directory)
+{
+    const char *named = getenv("ULLAGE_DIR");
+    bool by_default = directory == NULL && (named == NULL || named[0] == '\0');
+    return list(out, count, directory, by_default && geteuid() == 0);
+}
+
+int ullage_ledger_list_all(struct ullage_ledger_info **out, size_t *count)
+{
+    return list(out, count, NULL, geteuid() == 0);
 }
 
 void ullage_ledger_list_free(struct ullage_ledger_info *list)
@@ -156,22 +216,36 @@ static bool is_wanted(const struct ullage_ledger_info *info)
     return access(process, F_OK) == 0;
 }
 
-/* What was killed in the few microseconds before its ledger had a name. */
-static int prune_unfinished(const char *directory)
+/* A day after it was written, root's sidecar for another user's ledger is of no use: somebody else removed that. */
+static bool is_stale_sidecar(int fd, const char *name)
 {
-    char chosen[ULL_DIRECTORY_BYTES], process[64];
-    int removed = 0;
-    if (directory == NULL && ull_directory_choose(chosen) != 0)
-        return 0;
-    int fd = ull_directory_open(directory != NULL ? directory : chosen, false);
+    struct stat found;
+    struct timespec now;
+    const char *dash = strchr(name, '-');
+    clock_gettime(CLOCK_REALTIME, &now);
+    return dash != NULL && strchr(dash + 1, '-') != NULL && strstr(name, ULL_SIDECAR_SUFFIX) != NULL
+        && fstatat(fd, name, &found, AT_SYMLINK_NOFOLLOW) == 0 && now.tv_sec - found.st_mtim.tv_sec > 24 * 60 * 60;
+}
+
+/* What was killed in the few microseconds before its ledger had a name. */
+static bool is_unfinished(const char *name)
+{
+    char process[64];
+    size_t length = strlen(name), suffix = strlen(ULL_MAKING_SUFFIX);
+    snprintf(process, sizeof process, "/proc/%d", atoi(name));
+    return length > suffix && strcmp(name + length - suffix, ULL_MAKING_SUFFIX) == 0 && access(process, F_OK) != 0;
+}
+
+static int prune_remains(const char *directory)
+{
+    int removed = 0, fd = ull_directory_open(directory, false);
     DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
-    for (const struct dirent *entry; stream != NULL && (entry = readdir(stream)) != NULL;) {
-        size_t length = strlen(entry->d_name), suffix = strlen(ULL_MAKING_SUFFIX);
-        snprintf(process, sizeof process, "/proc/%d", atoi(entry->d_name));
-        if (length > suffix && strcmp(entry->d_name + length - suffix, ULL_MAKING_SUFFIX) == 0
-            && access(process, F_OK) != 0 && unlinkat(dirfd(stream), entry->d_name, 0) == 0)
+    if (stream == NULL && fd >= 0)
+        ull_sys_close(fd);
+    for (const struct dirent *entry; stream != NULL && (entry = readdir(stream)) != NULL;)
+        if ((is_unfinished(entry->d_name) || is_stale_sidecar(dirfd(stream), entry->d_name))
+            && unlinkat(dirfd(stream), entry->d_name, 0) == 0)
             removed++;
-    }
     if (stream != NULL)
         closedir(stream);
     return removed;
@@ -182,8 +256,15 @@ int ullage_ledger_prune(const char *directory, size_t keep_count, uint64_t keep_
     struct ullage_ledger_info *list;
     size_t count, kept = 0;
     uint64_t kept_bytes = 0;
-    int removed = 0, result = ullage_ledger_list(&list, &count, directory);
-    for (size_t i = 0; result == 0 && i < count; i++) {
+    char chosen[ULL_DIRECTORY_BYTES];
+    int removed = 0, result = directory == NULL ? ull_directory_choose(chosen) : 0;
+    if (directory == NULL)
+        directory = chosen; /* named, so that only this one is listed: others' are theirs to prune */
+    if (result == 0)
+        result = ullage_ledger_list(&list, &count, directory);
+    if (result != 0)
+        return result;
+    for (size_t i = 0; i < count; i++) {
         char sidecar[ULLAGE_PATH_BYTES];
         kept++;
         kept_bytes += list[i].file_bytes;
@@ -191,11 +272,11 @@ int ullage_ledger_prune(const char *directory, size_t keep_count, uint64_t keep_
             continue;
         if (unlink(list[i].path) == 0)
             removed++;
-        if (ull_sidecar_path(sidecar, sizeof sidecar, list[i].path) == 0)
+        if (ull_sidecar_path(sidecar, sizeof sidecar, list[i].path, list[i].user_id) == 0)
             (void)unlink(sidecar);
         kept--;
         kept_bytes -= list[i].file_bytes;
     }
     ullage_ledger_list_free(list);
-    return result != 0 ? result : removed + prune_unfinished(directory);
+    return removed + prune_remains(directory);
 }

@@ -14,6 +14,7 @@
 #include "base/atomic.h"
 #include "base/sys.h"
 #include "pages/span.h"
+#include "view/process.h"
 
 #include <errno.h>
 #include <string.h>
@@ -32,21 +33,22 @@ static bool image_is_there(const struct ull_file *file)
 }
 
 static int measure_entry(const struct ull_file *file, struct ull_pages *pages, const struct ull_live_entry *at,
-    uint64_t index, struct ull_sidecar_entry *out)
+    uint64_t index, bool orphaned, struct ull_sidecar_entry *out)
 {
     struct ull_live_entry entry;
     struct ull_reading reading;
     ull_file_copy(&entry, at, sizeof entry);
-    if ((entry.state & 1) == 0 || (entry.flags & (ULL_LIVE_MEASURABLE | ULL_LIVE_INHERITED)) != ULL_LIVE_MEASURABLE
-        || !ull_span_measurable(entry.address, entry.bytes))
+    if ((entry.state & 1) == 0 || (entry.flags & ULL_LIVE_MEASURABLE) == 0
+        || ((entry.flags & ULL_LIVE_INHERITED) != 0 && !orphaned) || !ull_span_measurable(entry.address, entry.bytes))
         return -EAGAIN;
-    struct ull_span span = { entry.address, entry.bytes, entry.stale_end, entry.stale_bytes, entry.tail_sum };
+    struct ull_span span = { entry.address, entry.bytes, entry.stale_end, entry.stale_bytes, entry.tail_sum,
+        false };
     int result = ull_span_read(pages, &span, ULL_SPAN_SHARED, &reading);
     if (result != 0)
         return result;
     if (!image_is_there(file))
         return -ESRCH;
-    if (ull_load_acquire(&at->state) != entry.state)
+    if (ull_file_word_now(file, &at->state) != entry.state)
         return -EAGAIN;
     *out = (struct ull_sidecar_entry) { index, entry.state, ull_sys_monotonic_ns(), reading.used, reading.touched,
         reading.resident, reading.granularity | (reading.exact ? ULL_READ_EXACT : 0) };
@@ -67,7 +69,7 @@ static int keep_older(const struct ull_file *file, struct ull_sidecar *fresh, co
         const struct ull_sidecar_entry *entry = &older->entries[i];
         uint64_t position = entry->live >= first ? entry->live - first : entry->live + total - first;
         const struct ull_live_entry *now = ull_file_entry(file, ULL_TABLE_LIVE, entry->live);
-        if (position >= measured && entry->live < total && now != NULL && ull_load_acquire(&now->state) == entry->state) {
+        if (position >= measured && entry->live < total && now != NULL && ull_file_word_now(file, &now->state) == entry->state) {
             int result = ull_sidecar_put(fresh, entry);
             if (result != 0)
                 return result;
@@ -79,9 +81,10 @@ static int keep_older(const struct ull_file *file, struct ull_sidecar *fresh, co
 int ull_measure_live(const struct ull_file *file, struct ull_sidecar *sidecar, unsigned budget_ms, uint64_t *cursor)
 {
     struct ull_pages pages;
-    struct ull_sidecar fresh = { .header = sidecar->header };
+    struct ull_sidecar fresh = { .header = sidecar->header, .owner = sidecar->owner };
     uint64_t total = ull_file_count(file, ULL_TABLE_LIVE), first = cursor != NULL && *cursor < total ? *cursor : 0;
     uint64_t begun = ull_sys_precise_ns(), slice = begun, step = 0;
+    bool orphaned = ull_process_is_orphaned(&file->header);
     int result = 0;
     ull_pages_init(&pages, (pid_t)file->header.pid, ULL_PAGES_UNTRIED);
     pages.chunk_bytes = RANGE_BYTES;
@@ -97,7 +100,7 @@ int ull_measure_live(const struct ull_file *file, struct ull_sidecar *sidecar, u
             slice = ull_sys_precise_ns();
         }
         const struct ull_live_entry *at = ull_file_entry(file, ULL_TABLE_LIVE, index);
-        int measured = at != NULL ? measure_entry(file, &pages, at, index, &entry) : -EAGAIN;
+        int measured = at != NULL ? measure_entry(file, &pages, at, index, orphaned, &entry) : -EAGAIN;
         if (measured == -ESRCH && fresh.count > 0)
             break; /* it ended meanwhile: what was read before stands */
         if (measured == -ESRCH || measured == -EPERM || measured == -ENOTSUP)

@@ -16,8 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* State letter and start time of /proc/PID/stat; false if there is no such process. */
-static bool read_stat(uint32_t pid, char *letter, uint64_t *ticks)
+/* State letter, parent and start time of /proc/PID/stat; false if there is no such process. */
+static bool read_stat(uint32_t pid, char *letter, uint32_t *parent, uint64_t *ticks)
 {
     char path[32], text[512];
     snprintf(path, sizeof path, "/proc/%u/stat", pid);
@@ -33,6 +33,8 @@ static bool read_stat(uint32_t pid, char *letter, uint64_t *ticks)
     if (at == NULL || at[1] != ' ')
         return false;
     *letter = at[2];
+    if (at[3] != ' ' || sscanf(at + 4, "%u", parent) != 1)
+        return false;
     for (int field = 2; at != NULL && field < 22; field++)
         at = strchr(at + 1, ' ');
     return at != NULL && sscanf(at, "%lu", ticks) == 1;
@@ -50,9 +52,10 @@ bool ull_process_is_live(const struct ull_ledger_header *header)
 {
     struct ull_ledger_header seen;
     uint64_t ticks = 0;
+    uint32_t parent;
     char letter = '?';
     if (header->ended != ULL_ENDED_NOT || header->pid == 0 || header->pid > INT32_MAX
-        || !read_stat(header->pid, &letter, &ticks) || letter == 'Z' || letter == 'X')
+        || !read_stat(header->pid, &letter, &parent, &ticks) || letter == 'Z' || letter == 'X')
         return false;
     if (header->process_start_ticks != 0 && ticks != header->process_start_ticks)
         return false;
@@ -62,6 +65,17 @@ bool ull_process_is_live(const struct ull_ledger_header *header)
         return true; /* we may not look: pid and start time agree */
     return got == (ssize_t)bytes && seen.magic == ULL_LEDGER_MAGIC && seen.pid == header->pid
         && seen.start_unix_ns == header->start_unix_ns;
+}
+
+bool ull_process_is_orphaned(const struct ull_ledger_header *header)
+{
+    char letter;
+    uint32_t parent;
+    uint64_t ticks;
+    if (header->orphaned != 0)
+        return true;
+    return ull_process_is_live(header) && read_stat(header->pid, &letter, &parent, &ticks)
+        && parent != header->parent_pid;
 }
 
 struct ull_process ull_process_judge(const struct ull_ledger_header *header, const struct ull_sidecar_header *sidecar)
@@ -87,9 +101,10 @@ struct ull_process ull_process_judge(const struct ull_ledger_header *header, con
         process.now_monotonic_ns = ull_sys_monotonic_ns();
     } else if (header->ended != ULL_ENDED_EXIT) {
         char letter;
+        uint32_t parent;
         uint64_t ticks;
         /* The same process, with another image: it called execve(2). */
-        if (header->process_start_ticks != 0 && header->pid <= INT32_MAX && read_stat(header->pid, &letter, &ticks)
+        if (header->process_start_ticks != 0 && header->pid <= INT32_MAX && read_stat(header->pid, &letter, &parent, &ticks)
             && ticks == header->process_start_ticks && letter != 'Z' && letter != 'X')
             process.state = ULLAGE_STATE_EXITED;
     }

@@ -18,6 +18,9 @@ struct ull_process {
 /* True while the very image that maps this ledger runs: pid, start time, and its header in memory agree. */
 bool ull_process_is_live(const struct ull_ledger_header *header);
 
+/* Its parent has gone since it was forked: what it inherited is its own. Of a process that has died, as it said itself. */
+bool ull_process_is_orphaned(const struct ull_ledger_header *header);
+
 /* @sidecar may be NULL. */
 struct ull_process ull_process_judge(
     const struct ull_ledger_header *header, const struct ull_sidecar_header *sidecar);

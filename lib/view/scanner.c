@@ -64,8 +64,8 @@ static int scan_ledger(struct ullage_scanner *scanner, const char *path, unsigne
     int result = ull_file_open(&file, path, error);
     if (result != 0)
         return result;
-    if (ull_sidecar_read(&sidecar, path, &file.header) != 0)
-        ull_sidecar_init(&sidecar, &file.header);
+    if (ull_sidecar_read(&sidecar, path, &file) != 0)
+        ull_sidecar_init(&sidecar, &file);
     result = ull_measure_live(&file, &sidecar, budget_ms, cursor_of(scanner, file.header.start_unix_ns));
     if (result >= 0)
         result = ull_sidecar_write(&sidecar, path);
@@ -78,7 +78,7 @@ int ullage_scanner_pass(struct ullage_scanner *scanner, unsigned budget_ms)
 {
     struct ullage_ledger_info *list;
     size_t count, live = 0;
-    int visited = 0, result = ullage_ledger_list(&list, &count, NULL);
+    int visited = 0, result = ullage_ledger_list_all(&list, &count);
     for (size_t i = 0; i < count; i++)
         live += is_ours(scanner, &list[i]) && list[i].state == ULLAGE_STATE_LIVE;
     for (size_t i = 0; i < count; i++)
@@ -94,7 +94,7 @@ int ullage_scanner_ended(struct ullage_scanner *scanner, pid_t pid, int status)
 {
     struct ullage_ledger_info *list;
     size_t count;
-    int result = ullage_ledger_list(&list, &count, NULL);
+    int result = ullage_ledger_list_all(&list, &count);
     for (size_t i = 0; i < count; i++) {
         struct ull_file file;
         struct ull_sidecar sidecar;
@@ -104,8 +104,8 @@ int ullage_scanner_ended(struct ullage_scanner *scanner, pid_t pid, int status)
         result = ull_file_open(&file, list[i].path, error);
         if (result != 0)
             break;
-        if (ull_sidecar_read(&sidecar, list[i].path, &file.header) != 0)
-            ull_sidecar_init(&sidecar, &file.header);
+        if (ull_sidecar_read(&sidecar, list[i].path, &file) != 0)
+            ull_sidecar_init(&sidecar, &file);
         bool killed = WIFSIGNALED(status);
         sidecar.header.ended = killed ? ULL_SIDECAR_KILLED : ULL_SIDECAR_EXITED;
         sidecar.header.signal = killed ? (uint32_t)WTERMSIG(status) : 0;

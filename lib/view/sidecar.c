@@ -5,6 +5,7 @@
 #include "view/sidecar.h"
 
 #include "base/arith.h"
+#include "base/directory.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -16,23 +17,30 @@
 
 enum { ENTRIES_MAX = 1 << 22 };
 
-int ull_sidecar_path(char *path, size_t room, const char *ledger)
+int ull_sidecar_path(char *path, size_t room, const char *ledger, uint32_t owner)
 {
+    char own[ULL_DIRECTORY_BYTES];
     size_t length = strlen(ledger), suffix = strlen(ULL_LEDGER_SUFFIX);
+    const char *slash = strrchr(ledger, '/');
     if (length < suffix || strcmp(ledger + length - suffix, ULL_LEDGER_SUFFIX) != 0)
         return -EINVAL;
-    int made = snprintf(path, room, "%.*s" ULL_SIDECAR_SUFFIX, (int)(length - suffix), ledger);
+    if (owner != geteuid() && ull_directory_choose(own) != 0)
+        return -ENAMETOOLONG;
+    int stem = (int)(length - suffix), folder = slash != NULL ? (int)(slash + 1 - ledger) : 0;
+    int made = owner == geteuid() ? snprintf(path, room, "%.*s" ULL_SIDECAR_SUFFIX, stem, ledger)
+        : snprintf(path, room, "%s/%u-%.*s" ULL_SIDECAR_SUFFIX, own, owner, stem - folder, ledger + folder);
     return made < 0 || (size_t)made >= room ? -ENAMETOOLONG : 0;
 }
 
-void ull_sidecar_init(struct ull_sidecar *sidecar, const struct ull_ledger_header *ledger)
+void ull_sidecar_init(struct ull_sidecar *sidecar, const struct ull_file *ledger)
 {
     memset(sidecar, 0, sizeof *sidecar);
     sidecar->header.magic = ULL_SIDECAR_MAGIC;
     sidecar->header.version = ULL_FORMAT_VERSION;
     sidecar->header.entry_bytes = sizeof(struct ull_sidecar_entry);
-    sidecar->header.start_unix_ns = ledger->start_unix_ns;
-    sidecar->header.pid = ledger->pid;
+    sidecar->header.start_unix_ns = ledger->header.start_unix_ns;
+    sidecar->header.pid = ledger->header.pid;
+    sidecar->owner = ledger->owner;
 }
 
 void ull_sidecar_fini(struct ull_sidecar *sidecar)
@@ -78,12 +86,13 @@ static int read_entries(struct ull_sidecar *sidecar, int fd)
     return result;
 }
 
-int ull_sidecar_read(struct ull_sidecar *sidecar, const char *ledger_path, const struct ull_ledger_header *ledger)
+int ull_sidecar_read(struct ull_sidecar *sidecar, const char *ledger_path, const struct ull_file *ledger)
 {
     char path[ULL_COMMAND_BYTES * 4];
     struct stat found;
     memset(sidecar, 0, sizeof *sidecar);
-    int result = ull_sidecar_path(path, sizeof path, ledger_path);
+    sidecar->owner = ledger->owner;
+    int result = ull_sidecar_path(path, sizeof path, ledger_path, ledger->owner);
     if (result != 0)
         return result == -EINVAL ? -ENOENT : result;
     int fd = ull_sys_openat(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
@@ -97,7 +106,7 @@ int ull_sidecar_read(struct ull_sidecar *sidecar, const char *ledger_path, const
     if (result == 0 && (header->magic != ULL_SIDECAR_MAGIC || header->version != ULL_FORMAT_VERSION
             || header->entry_bytes != sizeof(struct ull_sidecar_entry) || header->entry_count > ENTRIES_MAX
             || (uint64_t)found.st_size < sizeof *header + header->entry_count * header->entry_bytes
-            || header->start_unix_ns != ledger->start_unix_ns || header->pid != ledger->pid))
+            || header->start_unix_ns != ledger->header.start_unix_ns || header->pid != ledger->header.pid))
         result = -EBADMSG;
     if (result == 0)
         result = read_entries(sidecar, fd);
@@ -129,7 +138,7 @@ static int write_all(int fd, const void *from, size_t bytes)
 int ull_sidecar_write(struct ull_sidecar *sidecar, const char *ledger_path)
 {
     char path[4096], fresh[4096 + 16];
-    int result = ull_sidecar_path(path, sizeof path, ledger_path);
+    int result = ull_sidecar_path(path, sizeof path, ledger_path, sidecar->owner);
     if (result != 0)
         return result;
     snprintf(fresh, sizeof fresh, "%s.%d", path, (int)getpid());

@@ -12,6 +12,7 @@
 #include "base/arith.h"
 #include "base/sys.h"
 #include "pages/scan.h"
+#include "view/adopted.h"
 #include "view/clean.h"
 #include "view/file.h"
 #include "view/flag.h"
@@ -36,7 +37,12 @@ struct making {
     struct ull_sidecar sidecar;
     struct ull_process process;
     struct ull_symbolizer *symbolizer;
-    bool shared_symbolizer; /* of a whole tree */
+    bool shared_symbolizer;             /* of a whole tree */
+    const struct ull_adopted *adopted;  /* of it; NULL */
+    uint32_t continued_by;              /* the process that has its buffers now, and no ledger; 0 */
+    bool orphaned;                      /* what the process inherited is judged here */
+    struct ull_site *resources;         /* sites of live profiles */
+    size_t resource_count;
     uint64_t module_count;
     int *module_numbers;      /* by index in the ledger: in the symbolizer, or -1 */
     const char **module_paths; /* clean */
@@ -80,6 +86,7 @@ static void copy_process(struct making *m)
     snapshot->min_bytes = header->min_bytes;
     snapshot->sample_bytes = header->sample_bytes;
     snapshot->page_bytes = header->page_bytes;
+    snapshot->huge_pages_possible = header->huge_pages_possible != 0;
     const char *method = ull_pages_method_name(header->pages_method);
     snapshot->pages_method = method != NULL ? method : "unknown";
     memcpy(snapshot->counters, header->counters, sizeof snapshot->counters);
@@ -220,13 +227,51 @@ static int copy_site(struct making *m, struct ull_site *site, const struct ull_s
     return name_frames(m, site, entry);
 }
 
+/* A name in the strings, clean; NULL where the ledger does not hold it. */
+static const char *copy_name(struct making *m, uint64_t index)
+{
+    enum { NAME_MAX_BYTES = 64 };
+    char name[NAME_MAX_BYTES];
+    size_t length = 0;
+    for (; length < NAME_MAX_BYTES; length++) {
+        const char *at = ull_file_entry(&m->file, ULL_TABLE_STRINGS, index + length);
+        if (at == NULL || *at == '\0')
+            break;
+        name[length] = *at;
+    }
+    return length > 0 ? ull_arena_text(&m->snapshot->arena, name, length) : NULL;
+}
+
+/* Where the next site of this kind goes. */
+static struct ull_site *place_for(struct making *m, uint64_t index, const struct ull_site_entry *entry)
+{
+    struct ullage_snapshot *snapshot = m->snapshot;
+    if (entry->kind == ULL_KIND_PROFILE)
+        return &m->resources[m->resource_count];
+    return index == ULL_SITE_OTHER ? &snapshot->other : &snapshot->sites[snapshot->site_count];
+}
+
+static void keep_place(struct making *m, uint64_t index, struct ull_site *site, const struct ull_site_entry *entry)
+{
+    if (entry->kind == ULL_KIND_PROFILE) {
+        site->profile = entry->profile != 0 ? copy_name(m, entry->profile - 1) : NULL;
+        if (site->profile != NULL)
+            m->resource_count++;
+        else
+            m->broken++;
+    } else if (index != ULL_SITE_OTHER) {
+        m->site_positions[index] = (uint32_t)++m->snapshot->site_count;
+    }
+}
+
 static int copy_sites(struct making *m)
 {
     struct ullage_snapshot *snapshot = m->snapshot;
     m->site_indexes = ull_file_count(&m->file, ULL_TABLE_SITES);
     snapshot->sites = ull_arena_alloc(&snapshot->arena, m->site_indexes + 1, sizeof snapshot->sites[0]);
+    m->resources = ull_arena_alloc(&snapshot->arena, m->site_indexes + 1, sizeof m->resources[0]);
     m->site_positions = ull_arena_alloc(&snapshot->arena, m->site_indexes + 1, sizeof m->site_positions[0]);
-    if (snapshot->sites == NULL || m->site_positions == NULL)
+    if (snapshot->sites == NULL || m->resources == NULL || m->site_positions == NULL)
         return -ENOMEM;
     for (uint64_t i = 0; i < m->site_indexes; i++) {
         struct ull_site_entry entry;
@@ -236,12 +281,52 @@ static int copy_sites(struct making *m)
         ull_file_copy(&entry, from, sizeof entry);
         if (entry.ready != 1)
             continue;
-        struct ull_site *site = i == ULL_SITE_OTHER ? &snapshot->other : &snapshot->sites[snapshot->site_count];
+        struct ull_site *site = place_for(m, i, &entry);
+        memset(site, 0, sizeof *site); /* a resource without a name was dropped here */
         int result = copy_site(m, site, &entry);
         if (result != 0)
             return result;
-        if (i != ULL_SITE_OTHER)
-            m->site_positions[i] = (uint32_t)++snapshot->site_count;
+        keep_place(m, i, site, &entry);
+    }
+    return 0;
+}
+
+/* ---- live profiles ---- */
+
+static int by_profile(const void *a, const void *b)
+{
+    const struct ull_site *left = a, *right = b;
+    int names = strcmp(left->profile, right->profile);
+    if (names != 0)
+        return names;
+    if (left->live_count != right->live_count)
+        return left->live_count > right->live_count ? -1 : 1;
+    if (left->allocations != right->allocations)
+        return left->allocations > right->allocations ? -1 : 1;
+    return left->id < right->id ? -1 : left->id > right->id;
+}
+
+static int group_profiles(struct making *m)
+{
+    struct ullage_snapshot *snapshot = m->snapshot;
+    if (m->resource_count == 0)
+        return 0;
+    qsort(m->resources, m->resource_count, sizeof m->resources[0], by_profile);
+    snapshot->profiles = ull_arena_alloc(&snapshot->arena, m->resource_count, sizeof snapshot->profiles[0]);
+    if (snapshot->profiles == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < m->resource_count; i++) {
+        const struct ull_site *site = &m->resources[i];
+        struct ull_profile *profile = i > 0 ? &snapshot->profiles[snapshot->profile_count - 1] : NULL;
+        if (profile == NULL || strcmp(profile->name, site->profile) != 0) {
+            profile = &snapshot->profiles[snapshot->profile_count++];
+            profile->name = site->profile;
+            profile->sites = site;
+        }
+        profile->site_count++;
+        ull_saturating_add(&profile->held, site->live_count);
+        ull_saturating_add(&profile->added, site->allocations);
+        ull_saturating_add(&profile->removed, site->frees);
     }
     return 0;
 }
@@ -306,8 +391,11 @@ static void add_live(struct making *m, uint64_t index)
     if (!other && (entry.site >= m->site_indexes || m->site_positions[entry.site] == 0))
         return;
     struct ull_site *site = other ? &m->snapshot->other : &m->snapshot->sites[m->site_positions[entry.site] - 1];
-    /* An inherited buffer is its parent's to judge; a sampled one stands for small ones, which are not measured. */
-    if ((entry.flags & (ULL_LIVE_INHERITED | ULL_LIVE_SAMPLED)) != 0)
+    /* An inherited buffer is its parent's to judge while that lives; a sampled one stands for small ones, which are not measured. */
+    if ((entry.flags & ULL_LIVE_SAMPLED) != 0 || ((entry.flags & ULL_LIVE_INHERITED) != 0 && !m->orphaned))
+        return;
+    if (m->adopted != NULL && m->process.state != ULLAGE_STATE_LIVE
+        && (m->continued_by != 0 || ull_adopted_later(m->adopted, &entry, &m->file.header)))
         return;
     if ((entry.flags & ULL_LIVE_MEASURABLE) == 0 || !newest_reading(m, index, &entry, &reading)) {
         site->live_unread++;
@@ -353,6 +441,9 @@ static void warn_about_gaps(struct making *m, const char *sidecar_trouble)
     if (m->file.cut)
         ull_snapshot_warn(snapshot, "the ledger is cut off after %zu of %lu bytes: sites and buffers are missing",
             m->file.size, m->file.header.file_bytes);
+    if (m->continued_by != 0 && m->process.state != ULLAGE_STATE_LIVE)
+        ull_snapshot_warn(snapshot, "buffers that it held at its end went on to process %u, a fork of it that still runs: "
+            "they are judged once that has recorded something (ullage report %u)", m->continued_by, m->continued_by);
     if (m->broken > 0)
         ull_snapshot_warn(snapshot, "the ledger is damaged: %lu entries point outside it and were left out", m->broken);
     if (sidecar_trouble != NULL)
@@ -391,11 +482,15 @@ static int fill(struct making *m, const struct ullage_snapshot_options *opt, con
     struct ullage_snapshot *snapshot = m->snapshot;
     copy_process(m);
     copy_totals(m);
-    if (m->process.state == ULLAGE_STATE_LIVE && !opt->no_measuring && m->file.mapped)
+    if (m->process.state == ULLAGE_STATE_LIVE && !opt->no_measuring && m->file.from_file)
         measure_now(m);
+    m->orphaned = ull_process_is_orphaned(&m->file.header);
+    m->continued_by = m->adopted != NULL ? ull_adopted_continued_by(m->adopted, &m->file.header) : 0;
     int result = copy_modules(m);
     if (result == 0)
         result = copy_sites(m);
+    if (result == 0)
+        result = group_profiles(m);
     if (result != 0)
         return result;
     uint64_t live = ull_file_count(&m->file, ULL_TABLE_LIVE);
@@ -456,16 +551,17 @@ int ullage_snapshot_take(struct ullage_snapshot **out, const char *path, const s
 }
 
 int ull_snapshot_take_with(struct ullage_snapshot **out, const char *path, const struct ullage_snapshot_options *opt,
-    struct ull_symbolizer *symbolizer, char *error)
+    const struct ull_shared *shared, char *error)
 {
     const struct ullage_snapshot_options defaults = ULLAGE_SNAPSHOT_OPTIONS_INIT;
-    struct making m = { .symbolizer = symbolizer, .shared_symbolizer = symbolizer != NULL };
+    struct making m = { .symbolizer = shared != NULL ? shared->symbolizer : NULL, .shared_symbolizer = shared != NULL,
+        .adopted = shared != NULL ? shared->adopted : NULL };
     int result = ull_file_open(&m.file, path, error);
     if (result != 0)
         return result;
-    const char *trouble = ull_sidecar_read(&m.sidecar, path, &m.file.header) == -EBADMSG ? "damaged" : NULL;
+    const char *trouble = ull_sidecar_read(&m.sidecar, path, &m.file) == -EBADMSG ? "damaged" : NULL;
     if (m.sidecar.header.magic == 0)
-        ull_sidecar_init(&m.sidecar, &m.file.header);
+        ull_sidecar_init(&m.sidecar, &m.file);
     m.process = ull_process_judge(&m.file.header, &m.sidecar.header);
     return finish(&m, make(&m, opt != NULL ? opt : &defaults, trouble), out, error);
 }

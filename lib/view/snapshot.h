@@ -39,6 +39,7 @@ enum ull_flag { ULL_FLAG_NONE, ULL_FLAG_OVERSIZED, ULL_FLAG_START_SMALL, ULL_FLA
 struct ull_site {
     uint64_t id;
     uint32_t kind;
+    const char *profile; /* name of the live profile that it is of; NULL: of none. Requested bytes are counts then */
     const struct ull_frame *frames;
     unsigned frame_count;
     unsigned shown; /* index of the frame that names the site */
@@ -63,6 +64,14 @@ struct ull_site {
     double exact_share; /* of the buffers known */
 };
 
+/* A live profile: what is held now of some kind of resource, by the stacks that took it. */
+struct ull_profile {
+    const char *name;
+    const struct ull_site *sites; /* most held first */
+    size_t site_count;
+    uint64_t held, added, removed;
+};
+
 struct ull_totals {
     uint64_t allocations, frees;
     uint64_t requested_live, requested_peak, requested_total;
@@ -81,11 +90,14 @@ struct ullage_snapshot {
     uint64_t started_unix_ns, uptime_ns;
     const char *pages_method;
     uint64_t min_bytes, sample_bytes, page_bytes;
+    bool huge_pages_possible;
 
     struct ull_totals totals;
     struct ull_site *sites; /* by ullage_peak, largest first */
     size_t site_count;
     struct ull_site other;
+    struct ull_profile *profiles; /* by name */
+    size_t profile_count;
     uint64_t counters[ULL_COUNTER_COUNT];
     const char **warnings;
     size_t warning_count, warning_room;
@@ -94,11 +106,18 @@ struct ullage_snapshot {
     size_t child_count;
 };
 
+struct ull_adopted;
 struct ull_symbolizer;
 
-/* As ullage_snapshot_take(), with a symbolizer that several snapshots share; NULL: one of its own. */
+/* What the snapshots of one tree share. */
+struct ull_shared {
+    struct ull_symbolizer *symbolizer;
+    const struct ull_adopted *adopted;
+};
+
+/* As ullage_snapshot_take(), of one process of a tree; @shared NULL: it stands alone. */
 int ull_snapshot_take_with(struct ullage_snapshot **out, const char *path, const struct ullage_snapshot_options *opt,
-    struct ull_symbolizer *symbolizer, char *error);
+    const struct ull_shared *shared, char *error);
 
 /* Adds a line to the warnings, as printf. Without memory it is lost. */
 __attribute__((format(printf, 2, 3))) void ull_snapshot_warn(struct ullage_snapshot *snapshot, const char *format, ...);

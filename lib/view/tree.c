@@ -2,6 +2,7 @@
 /* tree.c - the processes of one run: the first one, and the others as its children. */
 #include "config.h"
 
+#include "view/adopted.h"
 #include "view/snapshot.h"
 #include "view/symbolize.h"
 
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+
+enum { RUNNING_MAX = 64 }; /* processes that still run, looked at for what dead ones left to them */
 
 static int add_child(struct ullage_snapshot *parent, struct ullage_snapshot *child)
 {
@@ -72,14 +75,14 @@ static void set_status(struct ullage_snapshot *root, int status)
 /* Oldest ledger first, so that a parent is there before its children; the others of the run hang on the root. */
 static int hang_children(struct ullage_snapshot *root, const struct ullage_ledger_info *list, size_t count,
     const char *run_id, const char *root_path, const struct ullage_snapshot_options *opt,
-    struct ull_symbolizer *symbolizer)
+    const struct ull_shared *shared)
 {
     for (size_t i = count; i-- > 0;) {
         struct ullage_snapshot *child;
         char error[ULLAGE_ERROR_BYTES];
         if (strcmp(list[i].run_id, run_id) != 0 || (root_path != NULL && strcmp(list[i].path, root_path) == 0))
             continue;
-        if (ull_snapshot_take_with(&child, list[i].path, opt, symbolizer, error) != 0) {
+        if (ull_snapshot_take_with(&child, list[i].path, opt, shared, error) != 0) {
             ull_snapshot_warn(root, "%s: %s", list[i].path, error);
             continue;
         }
@@ -92,6 +95,25 @@ static int hang_children(struct ullage_snapshot *root, const struct ullage_ledge
     return 0;
 }
 
+/* Which buffers daemons took with them when their parents died. Without memory each is judged where it is found. */
+static void collect_adopted(
+    struct ull_adopted *adopted, const struct ullage_ledger_info *list, size_t count, const char *run_id)
+{
+    struct ullage_run_process running[RUNNING_MAX];
+    int found = ullage_run_processes(run_id, running, RUNNING_MAX);
+    for (size_t i = 0; i < count; i++) {
+        struct ull_file file;
+        char error[ULLAGE_ERROR_BYTES];
+        if (strcmp(list[i].run_id, run_id) != 0 || ull_file_open(&file, list[i].path, error) != 0)
+            continue;
+        (void)ull_adopted_collect(adopted, &file);
+        for (int k = 0; k < found && k < RUNNING_MAX; k++)
+            ull_adopted_look_for(adopted, &file, (uint32_t)running[k].pid);
+        ull_file_close(&file);
+    }
+    ull_adopted_sort(adopted);
+}
+
 int ullage_snapshot_take_run(struct ullage_snapshot **out, const char *run_id, pid_t pid, const char *command,
     int status, const struct ullage_snapshot_options *opt, char *error)
 {
@@ -99,7 +121,7 @@ int ullage_snapshot_take_run(struct ullage_snapshot **out, const char *run_id, p
     struct ullage_snapshot *root = NULL;
     const char *root_path = NULL;
     size_t count;
-    int result = ullage_ledger_list(&list, &count, NULL);
+    int result = ullage_ledger_list_all(&list, &count);
     if (result != 0) {
         snprintf(error, ULLAGE_ERROR_BYTES, "the directory of ledgers cannot be read: %s", strerrordesc_np(-result));
         return result;
@@ -107,19 +129,23 @@ int ullage_snapshot_take_run(struct ullage_snapshot **out, const char *run_id, p
     /* The processes of a run share most of their files: each is opened once. */
     struct ull_symbolizer *symbolizer = ull_symbolizer_create(
         opt != NULL ? opt->debug_directory : NULL, opt == NULL || !opt->no_symbols);
+    struct ull_adopted adopted = { .count = 0 };
+    const struct ull_shared shared = { symbolizer, &adopted };
+    collect_adopted(&adopted, list, count, run_id);
     for (size_t i = 0; i < count && root_path == NULL; i++)
         if (list[i].pid == pid && strcmp(list[i].run_id, run_id) == 0)
             root_path = list[i].path;
     if (root_path != NULL)
-        result = ull_snapshot_take_with(&root, root_path, opt, symbolizer, error);
+        result = ull_snapshot_take_with(&root, root_path, opt, &shared, error);
     else
         root = empty_root(pid, command);
     if (result == 0 && root == NULL)
         result = -ENOMEM;
     if (result == 0) {
         set_status(root, status);
-        result = hang_children(root, list, count, run_id, root_path, opt, symbolizer);
+        result = hang_children(root, list, count, run_id, root_path, opt, &shared);
     }
+    ull_adopted_fini(&adopted);
     ull_symbolizer_destroy(symbolizer);
     ullage_ledger_list_free(list);
     if (result != 0) {

@@ -8,8 +8,8 @@ allowed() {
     lib/base)    echo "base" ;;
     lib/pages)   echo "base pages" ;;
     lib/ledger)  echo "base ledger" ;;
-    lib/measure) echo "base pages ledger measure" ;;
-    lib/preload) echo "base pages ledger measure preload" ;;
+    lib/measure) echo "base pages ledger measure ullage" ;;
+    lib/preload) echo "base pages ledger measure preload ullage" ;;
     lib/view)    echo "base pages ledger/format.h ullage view" ;;
     lib/export)  echo "base ullage view/snapshot.h export" ;;
     tools)       echo "ullage" ;;

@@ -33,7 +33,7 @@ static uint32_t site_for(uint64_t number)
     uint64_t frame = ull_frame_pack(0, number);
     if (ull_sites_find(&sites, number + 1, &site))
         return site;
-    return ull_sites_add(&sites, number + 1, number + 1, ULL_KIND_MALLOC, &frame, 1);
+    return ull_sites_add(&sites, number + 1, number + 1, ULL_KIND_MALLOC, 0, &frame, 1);
 }
 
 /* Each thread has addresses of its own half the time, and fights over the others' the other half. */

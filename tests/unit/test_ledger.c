@@ -81,7 +81,7 @@ Test(ledger, full_disk_stops_growth_and_nothing_else)
     uint32_t frames_full = 0;
     for (uint64_t id = 1; id < 400; id++) {
         uint64_t frame = ull_frame_pack(0, id);
-        uint32_t site = ull_sites_add(&sites, id, id, ULL_KIND_MALLOC, &frame, 1);
+        uint32_t site = ull_sites_add(&sites, id, id, ULL_KIND_MALLOC, 0, &frame, 1);
         ull_sites_count_allocation(&sites, site, 70000, 1);
         frames_full += site == ULL_SITE_OTHER;
     }
@@ -105,20 +105,20 @@ Test(ledger, closed_descriptor_is_found_again)
 Test(ledger, same_stack_is_one_site_and_id_survives_its_key)
 {
     uint64_t frames[2] = { ull_frame_pack(1, 10), ull_frame_pack(1, 20) };
-    uint32_t a = ull_sites_add(&sites, 111, 5, ULL_KIND_MALLOC, frames, 2), found = 99;
+    uint32_t a = ull_sites_add(&sites, 111, 5, ULL_KIND_MALLOC, 0, frames, 2), found = 99;
     cr_assert_neq(a, ULL_SITE_OTHER);
     cr_assert(ull_sites_find(&sites, 111, &found));
     cr_assert_eq(found, a);
-    cr_assert_eq(ull_sites_add(&sites, 222, 5, ULL_KIND_MALLOC, frames, 2), a, "loaded elsewhere, the same code");
+    cr_assert_eq(ull_sites_add(&sites, 222, 5, ULL_KIND_MALLOC, 0, frames, 2), a, "loaded elsewhere, the same code");
     ull_sites_forget_keys(&sites);
     cr_assert_not(ull_sites_find(&sites, 111, &found));
-    cr_assert_eq(ull_sites_add(&sites, 111, 6, ULL_KIND_MALLOC, frames, 2), a + 1, "other code at the same place");
+    cr_assert_eq(ull_sites_add(&sites, 111, 6, ULL_KIND_MALLOC, 0, frames, 2), a + 1, "other code at the same place");
 }
 
 Test(ledger, counts_weights_peaks_and_uses)
 {
     uint64_t frame = ull_frame_pack(0, 1);
-    uint32_t site = ull_sites_add(&sites, 1, 1, ULL_KIND_MALLOC, &frame, 1);
+    uint32_t site = ull_sites_add(&sites, 1, 1, ULL_KIND_MALLOC, 0, &frame, 1);
     ull_sites_count_allocation(&sites, site, 1000, 10);
     ull_sites_count_allocation(&sites, site, 100000, 1);
     ull_sites_count_free(&sites, site, 1000, 10);
@@ -153,7 +153,7 @@ Test(ledger, histogram_halves_instead_of_overflowing)
     cr_assert_gt(large, 0);
     cr_assert(small > large && small < 4 * (double)large, "%u to %u", small, large);
     uint64_t frame = ull_frame_pack(0, 1);
-    uint32_t site = ull_sites_add(&sites, 1, 1, ULL_KIND_MALLOC, &frame, 1);
+    uint32_t site = ull_sites_add(&sites, 1, 1, ULL_KIND_MALLOC, 0, &frame, 1);
     for (int i = 0; i < 400000; i++)
         ull_sites_count_use(&sites, site, 100000, i % 100 == 0 ? 90000 : 1000, 90000, 4096, ULL_EXACT);
     const struct ull_population *known = &ull_sites_use(&sites, site)->used[ULL_EXACT];

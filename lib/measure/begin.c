@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* begin.c - options of the environment, and what a process is told of us. */
+#include "config.h"
+
+#include "measure/begin.h"
+
+#include "base/arith.h"
+#include "base/quantity.h"
+#include "measure/jemalloc.h"
+#include "measure/stack.h"
+#include "measure/unload.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern char **environ;
+
+static uint64_t bytes_option(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    uint64_t bytes;
+    return text != NULL && ull_quantity_parse(text, &bytes) == 0 ? bytes : otherwise;
+}
+
+static enum ull_pages_method forced_method(void)
+{
+    const char *text = getenv("ULLAGE_MEASURE");
+    for (unsigned method = ULL_PAGES_SCAN; text != NULL && method <= ULL_PAGES_NONE; method++)
+        if (strcmp(text, ull_pages_method_name(method)) == 0)
+            return (enum ull_pages_method)method;
+    return ULL_PAGES_UNTRIED;
+}
+
+/* Allocations come before constructors do, and before there is an environment: then the next one tries again. */
+void ull_begin(enum ull_clearing clearing, bool interposes)
+{
+    static uint32_t begun;
+    if (environ == NULL || ull_exchange_acq_rel(&begun, 1U))
+        return;
+    const char *run_id = getenv("ULLAGE_RUN_ID"), *clear_malloc = getenv("ULLAGE_CLEAR_MALLOC");
+    struct ull_recorder_options options = {
+        .min_bytes = bytes_option("ULLAGE_MIN_BYTES", ULL_DEFAULT_MIN_BYTES),
+        .sample_bytes = bytes_option("ULLAGE_SAMPLE_BYTES", ULL_DEFAULT_SAMPLE_BYTES),
+        .keep_ledgers = (uint32_t)ull_min_u64(bytes_option("ULLAGE_KEEP_LEDGERS", ULL_KEEP_LEDGERS), UINT32_MAX),
+        .forced_method = forced_method(),
+        .clearing = clearing,
+        .clear_malloc = clear_malloc != NULL && strcmp(clear_malloc, "1") == 0,
+        .interposes = interposes,
+    };
+    if (run_id != NULL)
+        snprintf(options.run_id, sizeof options.run_id, "%s", run_id);
+    ull_recorder_init(&options);
+}
+
+static void at_exit(int status, void *unused)
+{
+    (void)unused;
+    ull_recorder_exit(status);
+}
+
+void ull_begin_process(void)
+{
+    if (ull_unload_is_seen()) /* else code may go without our knowing, which the fast unwinder does not survive */
+        ull_stack_init();
+    pthread_atfork(NULL, ull_recorder_after_fork_parent, ull_recorder_after_fork_child);
+    on_exit(at_exit, NULL);
+    ull_jemalloc_begin();
+}
