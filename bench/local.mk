@@ -8,3 +8,14 @@ bench: loop ullage libullage-preload.la
 	ULLAGE='$(abs_top_builddir)/ullage' PRELOAD='$(abs_top_builddir)/.libs/libullage-preload.so' \
 	BUILD='$(abs_top_builddir)' $(SHELL) $(top_srcdir)/bench/cost.sh
 endif
+
+## jemalloc's unwinder against ours; needs libjemalloc-dev
+if WITH_PRELOAD
+if WITH_JEMALLOC
+noinst_PROGRAMS += bench_backtrace
+endif
+endif
+bench_backtrace_SOURCES = bench/backtrace.c
+bench_backtrace_CFLAGS = $(AM_CFLAGS) $(JEMALLOC_CFLAGS) -fno-optimize-sibling-calls
+bench_backtrace_LDADD = libullage.la $(JEMALLOC_LIBS)
+bench_backtrace_LDFLAGS = $(AM_LDFLAGS) -no-install

@@ -12,3 +12,4 @@ endif
 upload_jemalloc_SOURCES = examples/upload_jemalloc.c
 upload_jemalloc_CFLAGS = $(AM_CFLAGS) -g
 upload_jemalloc_LDADD = libullage.la $(JEMALLOC_LIBS)
+upload_jemalloc_LDFLAGS = $(AM_LDFLAGS) -no-install

@@ -63,7 +63,7 @@ if WITH_PRELOAD
 check_PROGRAMS += race_preload churn accuracy calls plugins
 check_LTLIBRARIES += plugin_a.la plugin_b.la
 if WITH_BATS
-TESTS += tests/cli/accuracy.bats tests/cli/harm.bats tests/cli/preload.bats tests/cli/report.bats tests/cli/run.bats
+TESTS += tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/harm.bats tests/cli/jemalloc.bats tests/cli/preload.bats tests/cli/report.bats tests/cli/run.bats
 endif
 TESTS += tests/cli/demo.sh tests/lib/check-install.sh
 endif
@@ -100,7 +100,8 @@ fuzz: fuzz_ledger
 	./fuzz_ledger -max_total_time=$(FUZZ_SECONDS) -max_len=70000 -timeout=10 -print_final_stats=1 fuzz-corpus
 
 EXTRA_DIST += tests/lib/lsan.supp tests/lib/bats-tap.sh tests/lib/check-includes.sh tests/lib/check-symbols.sh tests/lib/check-docs.sh \
-	tests/lib/check-install.sh tests/cli/common.bash tests/cli/accuracy.bats tests/cli/harm.bats tests/cli/preload.bats \
+	tests/lib/check-install.sh tests/cli/common.bash tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/harm.bats tests/cli/jemalloc.bats \
+	tests/cli/jemalloc_double.c tests/cli/preload.bats \
 	tests/cli/report.bats tests/cli/run.bats tests/cli/demo.sh tests/cli/forms.cc tests/cli/accuracy-check.py tests/cli/kill-check.py
 clean-local:
 	rm -rf fuzz-corpus asan-report.* gcov

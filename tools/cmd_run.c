@@ -232,7 +232,8 @@ static void wait_beside(struct run *run, const sigset_t *waited)
 
 /* ---- afterwards ---- */
 
-static void explain_no_ledger(const struct run *run)
+/* Why there is no ledger, or only a part of one: what keeps us out, else the usual reasons. */
+static void explain(const struct run *run, bool has_ledger)
 {
     char path[4096];
     const char *program = run->program[0], *search = getenv("PATH"), *obstacle = NULL;
@@ -250,7 +251,11 @@ static void explain_no_ledger(const struct run *run)
         }
     }
     if (obstacle != NULL)
-        fprintf(stderr, "ullage run: no ledger: %s %s\n", program, obstacle);
+        fprintf(stderr, "ullage run: %s: %s %s\n", has_ledger ? "warning" : "no ledger", program, obstacle);
+    else if (!has_ledger)
+        fprintf(stderr, "ullage run: no ledger: nothing of %s or more was asked for, or what did that had lost LD_PRELOAD "
+            "or ULLAGE_RUN_ID from its environment (env -i, sudo, a service manager): set them there\n",
+            run->min_bytes != NULL ? run->min_bytes : "64K");
 }
 
 static bool is_among(pid_t pid, const pid_t *pids, size_t count)
@@ -323,8 +328,7 @@ static int report(struct run *run)
         complain("run", "no report: %s", error);
         return end_like(run->status);
     }
-    if (!ullage_snapshot_has_ledger(snapshot))
-        explain_no_ledger(run);
+    explain(run, ullage_snapshot_has_ledger(snapshot));
     name_running(run, snapshot);
     int result = write_report(run, snapshot);
     bool flagged = ullage_snapshot_flagged(snapshot) > 0;

@@ -430,6 +430,7 @@ void ull_jemalloc_begin(void)
         return;
     struct ullage_jemalloc_options options = ULLAGE_JEMALLOC_OPTIONS_INIT;
     options.every_call = strcmp(asked, "hooks") == 0;
-    if (ullage_jemalloc_install_with(&options) != 0)
+    /* In a tree of processes only the first says that it runs on another allocator: the others are sh, sort, … */
+    if (ullage_jemalloc_install_with(&options) != 0 && (je.mallctl != NULL || ull_life_is_first()))
         ull_life_say("no jemalloc profile", je.error);
 }

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/single_threaded.h>
@@ -59,6 +60,12 @@ void ull_life_begin(void)
     recorder.pid = (uint32_t)getpid();
     recorder.parent_pid = (uint32_t)getppid();
     note_stderr();
+}
+
+bool ull_life_is_first(void)
+{
+    const char *run_id = recorder.options.run_id;
+    return run_id[0] == '\0' || strtoul(run_id, NULL, 16) == recorder.parent_pid;
 }
 
 /* ---- the ledger, made at the first recorded event ---- */

@@ -68,6 +68,9 @@ bool ull_recorder_measure_live(void *round, struct ull_live_buffer *buffer);
 
 void ull_life_begin(void);
 
+/* No `ullage run` runs this process, or it is the one that was started by it. */
+bool ull_life_is_first(void);
+
 /* One line, "ullage: WHAT: WHY", if descriptor 2 is still the standard error that the process began with. */
 void ull_life_say(const char *what, const char *why);
 

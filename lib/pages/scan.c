@@ -22,6 +22,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* From linux/fs.h of Linux 6.7; Debian 12's headers are older. */
@@ -80,9 +82,26 @@ const char *ull_pages_method_name(unsigned method)
     return method < sizeof names / sizeof names[0] ? names[method] : NULL;
 }
 
-static bool huge_pages_possible(void)
+/* PR_SET_THP_DISABLE, as `ullage run --exact` does it. */
+static bool turned_off(pid_t pid)
+{
+    char path[40], text[2048] = "";
+    if (pid == 0)
+        return ull_sys_call(SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0, 0, 0) == 1;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    int fd = ull_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+    if (fd < 0)
+        return false;
+    (void)ull_sys_read(fd, text, sizeof text - 1);
+    ull_sys_close(fd);
+    return strstr(text, "\nTHP_enabled:\t0") != NULL;
+}
+
+static bool huge_pages_possible(pid_t pid)
 {
     char text[64] = "";
+    if (turned_off(pid))
+        return false;
     int fd = ull_sys_openat(AT_FDCWD, "/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY, 0);
     if (fd < 0)
         return true; /* cannot tell */
@@ -97,7 +116,7 @@ void ull_pages_init(struct ull_pages *pages, pid_t pid, enum ull_pages_method fo
     pages->pid = pid;
     pages->fd = -1;
     pages->forced = (uint32_t)forced;
-    pages->huge_possible = huge_pages_possible();
+    pages->huge_possible = huge_pages_possible(pid);
     pthread_mutex_init(&pages->opening, NULL);
 }
 

@@ -62,7 +62,7 @@ void jemalloc_calls()
 }
 }
 
-int main(int argc, char **)
+int main(int argc, char **argv)
 {
     pair("malloc", [](size_t n) { return std::malloc(n); }, [](void *p, size_t) { std::free(p); });
     pair("calloc", [](size_t n) { return std::calloc(n / 64, 64); }, [](void *p, size_t) { std::free(p); });
@@ -94,8 +94,11 @@ int main(int argc, char **)
         [](void *p, size_t n) { ::operator delete[](p, n, wide); });
     pair("new[] aligned nothrow", [](size_t n) { return ::operator new[](n, wide, std::nothrow); },
         [](void *p, size_t) { ::operator delete[](p, wide, std::nothrow); });
-    if (argc > 1)
+    bool calls = argc > 1 && std::strcmp(argv[1], "mallocx") == 0;
+    if (calls)
         jemalloc_calls();
+    if (argc < (calls ? 3 : 2))
+        return 7; // mimalloc's library for C ends the program when new finds no memory
     try {
         kept = *static_cast<unsigned char *>(::operator new(size_t(1) << 62));
     } catch (const std::bad_alloc &) {
