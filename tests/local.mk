@@ -63,7 +63,8 @@ if WITH_PRELOAD
 check_PROGRAMS += race_preload churn accuracy calls plugins
 check_LTLIBRARIES += plugin_a.la plugin_b.la
 if WITH_BATS
-TESTS += tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/harm.bats tests/cli/jemalloc.bats tests/cli/preload.bats tests/cli/report.bats tests/cli/run.bats
+TESTS += tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/harm.bats tests/cli/jemalloc.bats tests/cli/peers.bats \
+	tests/cli/preload.bats tests/cli/report.bats tests/cli/run.bats tests/cli/soak.bats
 endif
 TESTS += tests/cli/demo.sh tests/lib/check-install.sh
 endif
@@ -81,6 +82,11 @@ plugin_a_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 plugin_b_la_SOURCES = tests/cli/plugin.c
 plugin_b_la_CFLAGS = $(AM_CFLAGS) -g -fvisibility=default -O1 -DPLUGIN_B
 plugin_b_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
+
+## Ten minutes of threads, throws, forks and libraries that come and go; make check takes one.
+soak: ullage libullage-preload.la libullage.la plugin_a.la plugin_b.la
+	$(AM_TESTS_ENVIRONMENT) SOAK_SECONDS=600 $(BATS) $(srcdir)/tests/cli/soak.bats
+.PHONY: soak
 
 ## ---- the tree itself ----
 TESTS += tests/lib/check-includes.sh tests/lib/check-symbols.sh tests/lib/check-docs.sh
@@ -101,7 +107,7 @@ fuzz: fuzz_ledger
 
 EXTRA_DIST += tests/lib/lsan.supp tests/lib/bats-tap.sh tests/lib/check-includes.sh tests/lib/check-symbols.sh tests/lib/check-docs.sh \
 	tests/lib/check-install.sh tests/cli/common.bash tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/harm.bats tests/cli/jemalloc.bats \
-	tests/cli/jemalloc_double.c tests/cli/preload.bats \
+	tests/cli/jemalloc_double.c tests/cli/peers.bats tests/cli/preload.bats tests/cli/soak.bats tests/race/soak.cc \
 	tests/cli/report.bats tests/cli/run.bats tests/cli/demo.sh tests/cli/forms.cc tests/cli/accuracy-check.py tests/cli/kill-check.py
 clean-local:
 	rm -rf fuzz-corpus asan-report.* gcov

@@ -55,6 +55,7 @@ struct ullage_ledger_info {
     pid_t pid, parent_pid;
     enum ullage_state state;
     uint64_t started_unix_ns;      /**< of the process */
+    uint64_t start_ticks;          /**< of the process since boot, as /proc/PID/stat has it; 0 unknown */
     uint64_t made_unix_ns;         /**< of the ledger */
     uint64_t file_bytes;
     uint64_t requested_live_bytes; /**< recorded, small ones estimated */

@@ -52,6 +52,8 @@ void ull_begin(enum ull_clearing clearing, bool interposes)
     };
     if (run_id != NULL)
         snprintf(options.run_id, sizeof options.run_id, "%s", run_id);
+    if (ull_directory_choose(options.directory) != 0)
+        options.directory[0] = '\0'; /* too long: said when the ledger is made */
     ull_recorder_init(&options);
 }
 

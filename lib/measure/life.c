@@ -83,10 +83,9 @@ void ull_life_say(const char *what, const char *why)
 
 static void say_no_ledger(int error)
 {
-    char directory[ULL_DIRECTORY_BYTES] = "?", what[ULL_DIRECTORY_BYTES + 32], why[256];
-    const char *reason = strerrordesc_np(-error);
-    (void)ull_directory_choose(directory);
-    snprintf(what, sizeof what, "no ledger in %s", directory);
+    char what[ULL_DIRECTORY_BYTES + 32], why[256];
+    const char *reason = strerrordesc_np(-error), *directory = recorder.options.directory;
+    snprintf(what, sizeof what, "no ledger in %s", directory[0] != '\0' ? directory : "?");
     snprintf(why, sizeof why, "%s; the program goes on unrecorded (set ULLAGE_DIR)",
         error == -EPERM ? "not a directory of ours that only we can write to" : reason != NULL ? reason : "unknown error");
     ull_life_say(what, why);
@@ -137,6 +136,7 @@ static void take_over_from_parent(void)
 static int make_ledger(void)
 {
     struct ull_ledger_options options = {
+        .directory = recorder.options.directory[0] != '\0' ? recorder.options.directory : NULL,
         .run_id = recorder.options.run_id[0] != '\0' ? recorder.options.run_id : NULL,
         .min_bytes = recorder.options.min_bytes,
         .sample_bytes = recorder.options.sample_bytes,

@@ -13,6 +13,7 @@
 #include <elf.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 enum { PATH_BYTES = 512, PROGRAM_HEADERS_MAX = 128 };
 
@@ -52,14 +53,32 @@ static void read_notes(const char *notes, uint64_t bytes, struct ull_module_entr
     }
 }
 
-/* Text segment and build id, where the ELF header is mapped; else they stay 0. */
-static void read_image(struct ull_module_entry *entry)
+/*
+ * The mapping with the ELF header. Of a file with holes between its segments the loader tells one segment: then it is the one
+ * with the program headers, or where the file's first byte belongs.
+ */
+static struct dl_find_object find_head(const struct dl_find_object *found)
 {
-    const char *image = (const char *)(uintptr_t)entry->start;
+    struct dl_find_object head = *found;
+    const uintptr_t candidates[] = { (uintptr_t)found->dlfo_map_start, (uintptr_t)getauxval(AT_PHDR),
+        (uintptr_t)found->dlfo_link_map->l_addr };
+    for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++)
+        if (_dl_find_object((void *)candidates[i], &head) == 0 && head.dlfo_link_map == found->dlfo_link_map
+            && memcmp(head.dlfo_map_start, ELFMAG, SELFMAG) == 0)
+            return head;
+    return *found;
+}
+
+/* Text segment and build id, where the ELF header is mapped; else they stay 0. */
+static void read_image(struct ull_module_entry *entry, const struct dl_find_object *found)
+{
+    struct dl_find_object head = find_head(found);
+    const char *image = head.dlfo_map_start;
     const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)(const void *)image;
+    uint64_t start = (uint64_t)(uintptr_t)image, end = (uint64_t)(uintptr_t)head.dlfo_map_end;
     if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_phentsize != sizeof(ElfW(Phdr))
         || header->e_phnum > PROGRAM_HEADERS_MAX
-        || header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > entry->end - entry->start)
+        || header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > end - start)
         return;
     const ElfW(Phdr) *segments = (const ElfW(Phdr) *)(const void *)(image + header->e_phoff);
     for (unsigned i = 0; i < header->e_phnum; i++) {
@@ -70,8 +89,8 @@ static void read_image(struct ull_module_entry *entry)
             entry->text_bytes = segment->p_memsz;
             entry->text_file_offset = segment->p_offset;
         }
-        if (segment->p_type == PT_NOTE && entry->build_id_bytes == 0 && at >= entry->start
-            && segment->p_memsz <= entry->end - at)
+        if (segment->p_type == PT_NOTE && entry->build_id_bytes == 0 && at >= start && at <= end
+            && segment->p_memsz <= end - at)
             read_notes((const char *)(uintptr_t)at, segment->p_memsz, entry);
     }
 }
@@ -116,7 +135,7 @@ static uint32_t make_module(struct ull_modules *modules, const struct dl_find_ob
         .end = (uint64_t)(uintptr_t)found->dlfo_map_end,
         .bias = found->dlfo_link_map->l_addr,
     };
-    read_image(&entry);
+    read_image(&entry, found);
     entry.path_bytes = (uint32_t)module_path(found->dlfo_link_map, path);
     struct ull_module module = { entry.start, entry.end, entry.bias,
         entry.build_id_bytes != 0 ? hash_bytes(1, entry.build_id, entry.build_id_bytes)

@@ -12,6 +12,7 @@
 #define ULL_MEASURE_RECORDER_H
 
 #include "base/atomic.h"
+#include "base/directory.h"
 #include "ledger/live.h"
 #include "measure/use.h"
 #include "pages/scan.h"
@@ -24,6 +25,7 @@ struct ull_recorder_options {
     uint64_t min_bytes;    /* recorded one by one from here up; 0: every call */
     uint64_t sample_bytes; /* mean distance of samples below it; 0: none */
     char run_id[ULL_RUN_ID_BYTES];
+    char directory[ULL_DIRECTORY_BYTES]; /* as the environment had it at the start: some daemons clear theirs */
     enum ull_pages_method forced_method;
     enum ull_clearing clearing;
     bool clear_malloc;    /* also right after malloc, from 256 KiB up: opt-in */

@@ -55,6 +55,7 @@ static void describe(struct ullage_ledger_info *info, const struct ull_file *fil
     info->pid = (pid_t)header->pid;
     info->parent_pid = (pid_t)header->parent_pid;
     info->state = process->state;
+    info->start_ticks = header->process_start_ticks;
     info->made_unix_ns = header->start_unix_ns;
     info->started_unix_ns
         = header->process_start_unix_ns != 0 ? header->process_start_unix_ns : header->start_unix_ns;
@@ -160,6 +161,16 @@ static int list_others(const char *parent, const char *prefix, const char *below
     return result;
 }
 
+/* A process that left no word, and has a newer image: it called execve(2), and whatever came after happened to that one. */
+static void recognize_execve(struct ullage_ledger_info *list, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        for (size_t newer = 0; list[i].state == ULLAGE_STATE_KILLED && newer < i; newer++)
+            if (list[newer].pid == list[i].pid && list[i].start_ticks != 0
+                && list[newer].start_ticks == list[i].start_ticks && list[newer].made_unix_ns > list[i].made_unix_ns)
+                list[i].state = ULLAGE_STATE_EXITED;
+}
+
 static int list(struct ullage_ledger_info **out, size_t *count, const char *directory, bool everybody)
 {
     char chosen[ULL_DIRECTORY_BYTES];
@@ -185,6 +196,7 @@ static int list(struct ullage_ledger_info **out, size_t *count, const char *dire
         return result;
     }
     qsort(*out, *count, sizeof **out, newest_first);
+    recognize_execve(*out, *count);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "view/symbolize.h"
 
+#include "base/arith.h"
 #include "base/sys.h"
 
 #include <dlfcn.h>
@@ -24,6 +25,24 @@ struct opened {
     Dwfl *session;
     Dwfl_Module *module;
     GElf_Addr bias; /* session address = bias + virtual address in the file */
+    struct symbol *symbols; /* by address, once one was asked for */
+    size_t symbol_count;
+    bool indexed;
+};
+
+/* A function of a symbol table. */
+struct symbol {
+    GElf_Addr start, end;
+    const char *name; /* the session's */
+    int rank;         /* of several names for one place: global, weak, local */
+};
+
+/* What was found for an address once: the processes of a tree share most of their code. */
+struct answer {
+    uint64_t offset;
+    int module;
+    unsigned count;                 /* 0: empty slot */
+    const struct ull_frame *frames; /* in the symbolizer's arena */
 };
 
 struct ull_symbolizer {
@@ -34,6 +53,9 @@ struct ull_symbolizer {
     Dwfl_Callbacks callbacks;
     char *(*demangle)(const char *, char *, size_t *, int *); /* libstdc++'s, if this system has it */
     void *demangler;
+    struct ull_arena arena;
+    struct answer *answers; /* open addressing; a power of two of them */
+    size_t answer_count, answer_room;
 };
 
 struct ull_symbolizer *ull_symbolizer_create(const char *debug_directory, bool names)
@@ -66,7 +88,10 @@ void ull_symbolizer_destroy(struct ull_symbolizer *symbolizer)
             dwfl_end(symbolizer->modules[i].session);
         free(symbolizer->modules[i].path);
         free(symbolizer->modules[i].raw_path);
+        free(symbolizer->modules[i].symbols);
     }
+    ull_arena_fini(&symbolizer->arena);
+    free(symbolizer->answers);
     if (symbolizer->demangler != NULL)
         dlclose(symbolizer->demangler);
     free(symbolizer->modules);
@@ -264,35 +289,146 @@ static unsigned frames_by_dwarf(const struct ull_symbolizer *symbolizer, struct 
     return filled;
 }
 
-/* From the symbol table, only where a symbol really covers the address: the nearest one before would be a guess. */
+/* ---- the symbol table; libdwfl looks through all of it for each address ---- */
+
+static int by_address(const void *a, const void *b)
+{
+    const struct symbol *left = a, *right = b;
+    if (left->start != right->start)
+        return left->start < right->start ? -1 : 1;
+    if (left->rank != right->rank)
+        return left->rank < right->rank ? -1 : 1;
+    return left->end < right->end ? -1 : left->end > right->end;
+}
+
+static void index_symbols(struct opened *opened)
+{
+    int count = dwfl_module_getsymtab(opened->module);
+    opened->indexed = true;
+    opened->symbols = count > 0 ? calloc((size_t)count, sizeof *opened->symbols) : NULL;
+    for (int i = 0; opened->symbols != NULL && i < count; i++) {
+        GElf_Sym symbol;
+        GElf_Addr start;
+        const char *name = dwfl_module_getsym_info(opened->module, i, &symbol, &start, NULL, NULL, NULL);
+        int type = GELF_ST_TYPE(symbol.st_info), binding = GELF_ST_BIND(symbol.st_info);
+        if (name == NULL || name[0] == '\0' || symbol.st_size == 0 || symbol.st_shndx == SHN_UNDEF
+            || (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE))
+            continue;
+        opened->symbols[opened->symbol_count++] = (struct symbol) { start, start + symbol.st_size, name,
+            binding == STB_GLOBAL ? 0 : binding == STB_WEAK ? 1 : 2 };
+    }
+    if (opened->symbol_count > 0)
+        qsort(opened->symbols, opened->symbol_count, sizeof *opened->symbols, by_address);
+}
+
+/* Only where a symbol really covers the address: the nearest one before would be a guess. */
 static const char *covering_symbol(struct opened *opened, GElf_Addr address)
 {
-    GElf_Sym symbol;
-    GElf_Off into;
-    const char *name = dwfl_module_addrinfo(opened->module, address, &into, &symbol, NULL, NULL, NULL);
-    return name != NULL && symbol.st_size != 0 && into < symbol.st_size ? name : NULL;
+    enum { NESTED_MAX = 16 }; /* symbols that begin inside a longer one, looked past */
+    if (!opened->indexed)
+        index_symbols(opened);
+    size_t low = 0, high = opened->symbol_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (opened->symbols[middle].start <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (size_t back = 0; back < NESTED_MAX && back < low; back++) {
+        const struct symbol *symbol = &opened->symbols[low - 1 - back];
+        if (address >= symbol->end)
+            continue;
+        while (symbol > opened->symbols && symbol[-1].start == symbol->start && symbol[-1].end > address)
+            symbol--; /* the best of several names */
+        return symbol->name;
+    }
+    return NULL;
+}
+
+/* ---- answers ---- */
+
+static struct answer *answer_slot(const struct ull_symbolizer *symbolizer, int module, uint64_t offset)
+{
+    size_t mask = symbolizer->answer_room - 1;
+    size_t at = (size_t)ull_mix64(offset ^ (uint64_t)(unsigned)module << 48) & mask;
+    while (symbolizer->answers[at].count != 0
+        && (symbolizer->answers[at].offset != offset || symbolizer->answers[at].module != module))
+        at = (at + 1) & mask;
+    return &symbolizer->answers[at];
+}
+
+static bool make_room_for_answer(struct ull_symbolizer *symbolizer)
+{
+    if (symbolizer->answer_room != 0 && symbolizer->answer_count * 2 < symbolizer->answer_room)
+        return true;
+    struct ull_symbolizer grown = *symbolizer;
+    grown.answer_room = symbolizer->answer_room == 0 ? 1024 : symbolizer->answer_room * 2;
+    grown.answers = calloc(grown.answer_room, sizeof *grown.answers);
+    if (grown.answers == NULL)
+        return false;
+    for (size_t i = 0; i < symbolizer->answer_room; i++)
+        if (symbolizer->answers[i].count != 0)
+            *answer_slot(&grown, symbolizer->answers[i].module, symbolizer->answers[i].offset) = symbolizer->answers[i];
+    free(symbolizer->answers);
+    symbolizer->answers = grown.answers;
+    symbolizer->answer_room = grown.answer_room;
+    return true;
+}
+
+static unsigned find_frames(struct ull_symbolizer *symbolizer, struct opened *opened, uint64_t offset,
+    struct ull_frame *frames, unsigned room)
+{
+    unsigned filled = 0;
+    memset(frames, 0, room * sizeof frames[0]);
+    if (opened->module != NULL && offset != 0) {
+        GElf_Addr address = opened->bias + offset - 1; /* the call, not what follows it */
+        filled = frames_by_dwarf(symbolizer, opened, address, &symbolizer->arena, frames, room);
+        if (filled == 0)
+            frames[0].function = function_name(symbolizer, &symbolizer->arena, covering_symbol(opened, address));
+    }
+    return filled == 0 ? 1 : filled;
+}
+
+/* The frames of an address, remembered; NULL without memory. */
+static const struct answer *answer_for(struct ull_symbolizer *symbolizer, int module, struct opened *opened, uint64_t offset)
+{
+    enum { FRAMES_MAX = 64 };
+    struct ull_frame frames[FRAMES_MAX];
+    if (!make_room_for_answer(symbolizer))
+        return NULL;
+    struct answer *slot = answer_slot(symbolizer, module, offset);
+    if (slot->count != 0)
+        return slot;
+    unsigned count = find_frames(symbolizer, opened, offset, frames, FRAMES_MAX);
+    struct ull_frame *kept = ull_arena_alloc(&symbolizer->arena, count, sizeof frames[0]);
+    if (kept == NULL)
+        return NULL;
+    memcpy(kept, frames, count * sizeof frames[0]);
+    *slot = (struct answer) { offset, module, count, kept };
+    symbolizer->answer_count++;
+    return slot;
 }
 
 unsigned ull_symbolizer_frames(struct ull_symbolizer *symbolizer, int module, uint64_t offset, const char *object,
     struct ull_arena *arena, struct ull_frame *frames, unsigned room)
 {
     struct opened *opened = module_at(symbolizer, module);
-    unsigned filled = 0;
     if (room == 0)
         return 0;
-    memset(frames, 0, room * sizeof frames[0]);
-    if (opened != NULL && opened->module != NULL && offset != 0) {
-        GElf_Addr address = opened->bias + offset - 1; /* the call, not what follows it */
-        filled = frames_by_dwarf(symbolizer, opened, address, arena, frames, room);
-        if (filled == 0)
-            frames[0].function = function_name(symbolizer, arena, covering_symbol(opened, address));
-    }
-    filled = filled == 0 ? 1 : filled;
-    for (unsigned i = 0; i < filled; i++) {
+    const struct answer *answer = opened != NULL ? answer_for(symbolizer, module, opened, offset) : NULL;
+    unsigned count = answer == NULL ? 1 : answer->count < room ? answer->count : room;
+    memset(frames, 0, count * sizeof frames[0]);
+    for (unsigned i = 0; i < count; i++) {
+        if (answer != NULL) {
+            frames[i] = answer->frames[i];
+            frames[i].function = copy_text(arena, answer->frames[i].function);
+            frames[i].file = copy_text(arena, answer->frames[i].file);
+        }
         frames[i].object = object;
         frames[i].offset = offset;
     }
-    return filled;
+    return count;
 }
 
 static bool begins(const char *text, const char *with)

@@ -86,6 +86,10 @@ static int hang_children(struct ullage_snapshot *root, const struct ullage_ledge
             ull_snapshot_warn(root, "%s: %s", list[i].path, error);
             continue;
         }
+        if (child->state == ULLAGE_STATE_KILLED && list[i].state == ULLAGE_STATE_EXITED) {
+            child->state = ULLAGE_STATE_EXITED; /* it became another program */
+            child->signal = 0;
+        }
         struct ullage_snapshot *parent = child->pid != root->pid ? find(root, child->parent_pid) : root;
         if (add_child(parent != NULL ? parent : root, child) != 0) {
             ullage_snapshot_destroy(child);
