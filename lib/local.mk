@@ -31,7 +31,7 @@ libull_write_la_SOURCES = \
 	lib/measure/sampling.h lib/measure/sampling.c \
 	lib/measure/stack.h lib/measure/stack.c \
 	lib/measure/state.h \
-	lib/measure/unload.h lib/measure/unload.c \
+	lib/measure/guard.h lib/measure/guard.c \
 	lib/measure/use.h lib/measure/use.c
 libull_write_la_LIBADD = libull-common.la
 

@@ -6,9 +6,9 @@
 
 #include "base/arith.h"
 #include "base/quantity.h"
+#include "measure/guard.h"
 #include "measure/jemalloc.h"
 #include "measure/stack.h"
-#include "measure/unload.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -65,7 +65,7 @@ static void at_exit(int status, void *unused)
 
 void ull_begin_process(void)
 {
-    if (ull_unload_is_seen()) /* else code may go without our knowing, which the fast unwinder does not survive */
+    if (ull_guard_is_in_force())
         ull_stack_init();
     pthread_atfork(NULL, ull_recorder_after_fork_parent, ull_recorder_after_fork_child);
     on_exit(at_exit, NULL);

@@ -235,7 +235,9 @@ bool ull_life_orphaned(void)
 void ull_life_settle(void)
 {
     uint32_t left = ull_load_relaxed(&recorder.looks);
-    if (ull_life_orphaned()) {
+    if (recorder.has_forked) {
+        ull_store_relaxed(&recorder.looks, 0U); /* see ull_recorder_exit() */
+    } else if (ull_life_orphaned()) {
         ull_store_relaxed(&recorder.looks, 0U);
         if (ull_recorder_recording())
             (void)ull_life_orphaned(); /* once more, for the new ledger's header */
@@ -344,7 +346,8 @@ void ull_recorder_before_root_change(void)
     int kept = errno;
     if (ull_recorder_enter()) {
         ull_pages_hold(&recorder.use.pages);
-        (void)ull_recorder_recording();
+        if (ull_recorder_recording())
+            ull_modules_note_program(&recorder.modules);
         ull_recorder_leave();
     }
     errno = kept;

@@ -186,6 +186,14 @@ void ull_modules_resolve(
         ull_unlock(&modules->lock);
 }
 
+void ull_modules_note_program(struct ull_modules *modules)
+{
+    if (getauxval(AT_ENTRY) == 0 || !ull_lock(&modules->lock))
+        return;
+    (void)module_of(modules, getauxval(AT_ENTRY));
+    ull_unlock(&modules->lock);
+}
+
 void ull_modules_doubt_all(struct ull_modules *modules)
 {
     bool locked = ull_lock(&modules->lock);

@@ -27,6 +27,9 @@ struct ull_modules {
 
 void ull_modules_init(struct ull_modules *modules, struct ull_ledger *ledger);
 
+/* Makes the entry of the program itself now: after a chroot its path cannot be read any more. */
+void ull_modules_note_program(struct ull_modules *modules);
+
 /*
  * Packs each return address into module and offset, and folds all of them into @id, which is the same in another run
  * of the same binaries. Threads: any. Takes no lock but its own.

@@ -42,6 +42,7 @@ static struct {
     bool key_made;
     pthread_key_t key; /* gives a thread's place back when it ends */
     uint64_t own_start, own_end;
+    uint64_t start, end; /* of libunwind's library */
 } fast;
 
 enum thread_choice { UNDECIDED, FAST, SAFE };
@@ -77,7 +78,12 @@ void ull_stack_init(void)
     fast.space = dlsym(library, LIBUNWIND_PREFIX "local_addr_space");
     fast.set_policy = (int (*)(void *, int))dlsym(library, LIBUNWIND_PREFIX "set_caching_policy");
     int (*backtrace)(void **, int) = (int (*)(void **, int))dlsym(library, "unw_backtrace");
-    if (fast.space == NULL || fast.set_policy == NULL || backtrace == NULL)
+    struct dl_find_object found;
+    if (backtrace != NULL && _dl_find_object(*(void **)(void *)&backtrace, &found) == 0) {
+        fast.start = (uint64_t)(uintptr_t)found.dlfo_map_start;
+        fast.end = (uint64_t)(uintptr_t)found.dlfo_map_end;
+    }
+    if (fast.space == NULL || fast.end == 0 || fast.set_policy == NULL || backtrace == NULL)
         return;
     fast.key_made = pthread_key_create(&fast.key, leave_place) == 0;
     ull_store_release(&fast.backtrace, backtrace);
@@ -87,6 +93,11 @@ void ull_stack_stay_safe(void)
 {
     int (*none)(void **, int) = NULL;
     ull_store_release(&fast.backtrace, none);
+}
+
+bool ull_stack_is_of_libunwind(uintptr_t address)
+{
+    return address >= fast.start && address < fast.end;
 }
 
 const char *ull_stack_unwinder(void)

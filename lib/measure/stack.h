@@ -32,6 +32,9 @@ unsigned ull_stack_backtrace(void **frames, unsigned limit, uint64_t skip_start,
 /* From now on, only the safe unwinder. Threads: any. */
 void ull_stack_stay_safe(void);
 
+/* An address in libunwind's code, while we use it. */
+bool ull_stack_is_of_libunwind(uintptr_t address);
+
 /* "libunwind" or "libgcc". */
 const char *ull_stack_unwinder(void);
 

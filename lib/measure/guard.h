@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * guard.h - two functions of libc interposed, because libunwind is not safe without.
+ *
+ * dlclose(3): libunwind remembers code by address, and would name, or crash on, what was there before. Both of our libraries
+ * define dlclose, pass it on, and look at what the loader unmapped. What libc unloads by itself (character set converters) is
+ * not seen; it is not known to call back.
+ *
+ * pipe2(2): libunwind tries addresses by writing from them into a pipe of its own, whose numbers are low, and stay its own
+ * in its eyes when the program has closed them and opened something else there: it would read from, write to and close the
+ * program's files. It gets no pipe. Then an address that needs trying counts as unreadable, and the stack ends there, as it
+ * does for libgcc.
+ */
+#ifndef ULL_MEASURE_GUARD_H
+#define ULL_MEASURE_GUARD_H
+
+#include <stdbool.h>
+
+/* Our functions are the ones that everybody calls. Takes the loader's lock. */
+bool ull_guard_is_in_force(void);
+
+#endif
