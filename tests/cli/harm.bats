@@ -103,6 +103,39 @@ END
     "$ULLAGE" report --json | jq -e '.totals.allocations_total >= 3001'
 }
 
+@test "descriptors that were closed and opened again are not read, written or closed by an unwinder" {
+    cat > reopened.c <<'END'
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#define SITE(n) __attribute__((noinline)) static void site##n(int depth) { volatile char room[9000]; room[depth] = 1; if (depth > 0) site##n(depth - 1); \
+    else { char *volatile p = malloc(100000); p[0] = 1; free(p); } __asm__ volatile("" ::: "memory"); }
+SITE(1) SITE(2) SITE(3) SITE(4)
+int main(void)
+{
+    char read_back[64] = "";
+    site1(1);
+    closefrom(3);
+    for (int i = 0; i < 8; i++) {
+        int fd = open("data", O_RDWR | O_CREAT, 0600);
+        if (fd != 3 + i || (i == 0 && write(fd, "0123456789", 10) != 10) || lseek(fd, 2, SEEK_SET) != 2)
+            return 1;
+    }
+    for (int depth = 0; depth < 20; depth++)
+        site2(depth), site3(depth), site4(depth);
+    for (int i = 0; i < 8; i++)
+        if (lseek(3 + i, 0, SEEK_CUR) != 2)
+            return 10 + i;
+    return pread(3, read_back, 63, 0) == 10 && strcmp(read_back, "0123456789") == 0 ? 0 : 2;
+}
+END
+    ${CC:-cc} -O0 -fno-asynchronous-unwind-tables reopened.c -o reopened # frames that need trying
+    unharmed ./reopened
+}
+
 @test "_exit does not wait for a dlopen in another thread" {
     cat > slow.c <<'END'
 #include <unistd.h>
