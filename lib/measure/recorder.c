@@ -51,6 +51,11 @@ bool ull_recorder_is_ready(void)
     return ull_load_acquire(&recorder.state) != ULL_UNSET;
 }
 
+bool ull_recorder_interposes(void)
+{
+    return recorder.options.interposes;
+}
+
 /* ---- live buffers measured again ---- */
 
 /* What was inherited is the parent's to judge while that lives: each worker of a hundred would be blamed for it. */

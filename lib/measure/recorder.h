@@ -69,6 +69,7 @@ static inline bool ull_recorder_may_know(const void *address)
 /* Sets up; before it nothing is recorded. Once, early, by one thread. Opens no file and takes no lock of the loader. */
 void ull_recorder_init(const struct ull_recorder_options *options);
 bool ull_recorder_is_ready(void);
+bool ull_recorder_interposes(void);
 
 /* After a successful allocation that ull_recorder_wants(). */
 void ull_recorder_allocated(const void *address, size_t bytes, enum ull_kind kind);

@@ -20,7 +20,6 @@
 enum {
     OWN_FRAMES_MAX = 12,   /* of ours on top of the program's */
     BACKTRACE_MAX = 128,   /* jemalloc's own limit */
-    FAST_THREADS_MAX = 4,  /* our choice: about 1 MiB of libunwind's caches in all */
     LIBUNWIND_CACHE_NONE = 0, /* UNW_CACHE_NONE of libunwind-common.h */
 };
 
@@ -38,7 +37,7 @@ static struct {
     int (*set_policy)(void *space, int policy);
     void **space;
     uint32_t policy_set; /* atomic */
-    uint32_t threads;                           /* that use it now */
+    uint32_t threads, most_threads;             /* that use it now, and may */
     bool key_made;
     pthread_key_t key; /* gives a thread's place back when it ends */
     uint64_t own_start, own_end;
@@ -64,7 +63,7 @@ static void find_own_range(void)
     }
 }
 
-void ull_stack_init(void)
+void ull_stack_init(unsigned threads)
 {
     const char *asked = getenv("ULLAGE_UNWINDER");
     if (asked != NULL && strcmp(asked, "libgcc") == 0)
@@ -85,6 +84,7 @@ void ull_stack_init(void)
     }
     if (fast.space == NULL || fast.end == 0 || fast.set_policy == NULL || backtrace == NULL)
         return;
+    fast.most_threads = threads;
     fast.key_made = pthread_key_create(&fast.key, leave_place) == 0;
     ull_store_release(&fast.backtrace, backtrace);
 }
@@ -170,7 +170,7 @@ static bool thread_may_be_fast(void)
 {
     if (thread_choice == UNDECIDED) {
         thread_choice = SAFE;
-        if (ull_add_relaxed(&fast.threads, 1U) >= FAST_THREADS_MAX || !fast.key_made
+        if (ull_add_relaxed(&fast.threads, 1U) >= fast.most_threads || !fast.key_made
             || pthread_setspecific(fast.key, &fast) != 0)
             ull_sub_relaxed(&fast.threads, 1U);
         else

@@ -14,8 +14,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Opens libunwind if there is one and nobody else uses it. Not from inside malloc: it takes the loader's lock. */
-void ull_stack_init(void);
+/*
+ * Opens libunwind, for so many threads, if there is one and nobody else uses it. Not from inside malloc: it takes the
+ * loader's lock.
+ */
+void ull_stack_init(unsigned threads);
 
 /*
  * Writes up to @limit return addresses, innermost first, without those of this library. Returns their count; 0 where

@@ -36,5 +36,21 @@ LD_LIBRARY_PATH="$root/lib" "$place/outside" > "$place/log" 2>&1
 step $? "4 - and runs against the installed library"
 g++ -x c++ -fsyntax-only $flags "$place/outside.c" > "$place/log" 2>&1
 step $? "5 - the headers are C++ too"
-echo "1..5"
+cat > "$place/linked.c" <<'END'
+#include <ullage/ullage.h>
+#include <stdio.h>
+int main(void)
+{
+    struct ullage_profile *profile = ullage_profile_get("things");
+    ullage_profile_add(profile, &profile);
+    printf("%d\n", ullage_jemalloc_install());
+    return profile == NULL;
+}
+END
+flags=$(PKG_CONFIG_PATH="$root/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$place/stage" pkg-config --cflags --libs ullage 2> "$place/log") \
+    && ${CC:-cc} "$place/linked.c" -o "$place/linked" $flags > "$place/log" 2>&1 \
+    && [ "$(LD_LIBRARY_PATH="$root/lib" "$place/linked")" = -95 ] && ULLAGE_DIR="$place/ledgers" "$root/bin/ullage" report > "$place/log" 2>&1 \
+    && grep -q 'things: 1 held at the end' "$place/log" && g++ -x c++ -fsyntax-only $flags "$place/linked.c" > "$place/log" 2>&1
+step $? "6 - a program links libullage by pkg-config, and its live profile is in the report"
+echo "1..6"
 exit $failed

@@ -317,6 +317,101 @@ Test(span, before_linux_6_7_it_reads_pagemap)
     cr_assert_eq(reading.used, 3 * 4096);
 }
 
+/* A pagemap of our own making: what the kernel would say of another machine, or of swap. */
+enum { PRESENT_ONLY, EXCLUSIVE, SWAPPED, FILE_PAGE };
+struct fake_entry {
+    uint64_t address;
+    int what;
+};
+
+static void fake_pagemap(uint64_t page_bytes, const struct fake_entry *entries, size_t count)
+{
+    static const uint64_t bits[] = { UINT64_C(1) << 63, UINT64_C(1) << 63 | UINT64_C(1) << 56, UINT64_C(1) << 62,
+        UINT64_C(1) << 63 | UINT64_C(1) << 61 };
+    struct stat found;
+    int fd = memfd_create("pagemap", 0);
+    ull_page_bytes_pretend(page_bytes);
+    ull_pages_init(&pages, 0, ULL_PAGES_PAGEMAP);
+    cr_assert_eq(ftruncate(fd, (off_t)(UINT64_C(1) << 40)), 0);
+    for (size_t i = 0; i < count; i++) {
+        off_t offset = (off_t)(entries[i].address / page_bytes * 8);
+        cr_assert_eq(pwrite(fd, &bits[entries[i].what], 8, offset), 8);
+    }
+    cr_assert_eq(fstat(fd, &found), 0);
+    pages.fd = fd;
+    pages.device = (uint64_t)found.st_dev;
+    pages.inode = (uint64_t)found.st_ino;
+}
+
+ParameterizedTestParameters(span, pages_of_other_sizes)
+{
+    static uint64_t sizes[] = { 4096, 16384, 65536 };
+    return cr_make_param_array(uint64_t, sizes, 3);
+}
+
+ParameterizedTest(uint64_t *page, span, pages_of_other_sizes)
+{
+    uint64_t base = UINT64_C(1) << 35, p = *page;
+    fake_pagemap(p, (const struct fake_entry[]) { { base, EXCLUSIVE },
+        { base + 2 * p, SWAPPED }, { base + 3 * p, PRESENT_ONLY }, { base + 9 * p, FILE_PAGE } }, 4);
+    pages.huge_possible = false;
+    struct ull_span whole = { .address = base, .bytes = 8 * p };
+    struct ull_reading reading = read_now(&whole);
+    cr_assert_eq(reading.used, 3 * p, "a page that is only present was only read");
+    cr_assert_eq(reading.touched, 2 * p);
+    cr_assert_eq(reading.resident, p, "what is swapped out counts as used, and is not in memory");
+    cr_assert_eq(reading.granularity, p);
+    cr_assert(reading.exact);
+    struct ull_span inside = { .address = base + 16, .bytes = 8 * p - 16 };
+    cr_assert_eq(read_now(&inside).used, 3 * p - 16, "the head is a part of a page");
+    cr_assert_not(ull_span_measurable(base + 16, 2 * p - 32), "no whole page in it");
+    cr_assert(ull_span_measurable(base + 16, 2 * p));
+    pages.forked = true; /* a page that is not exclusive may be a written one, shared with a child */
+    reading = read_now(&whole);
+    cr_assert_eq(reading.used, 4 * p);
+    cr_assert_not(reading.exact);
+    ull_page_bytes_pretend(0);
+}
+
+ParameterizedTestParameters(span, huge_pages_of_other_sizes)
+{
+    static uint64_t sizes[] = { 4096, 16384, 65536 };
+    return cr_make_param_array(uint64_t, sizes, 3);
+}
+
+ParameterizedTest(uint64_t *page, span, huge_pages_of_other_sizes)
+{
+    static struct fake_entry entries[8192];
+    uint64_t base = UINT64_C(1) << 35, p = *page, huge = p / 8 * p;
+    ull_page_bytes_pretend(p);
+    cr_assert_eq(ull_huge_page_bytes(), huge);
+    for (uint64_t i = 0; i < huge / p; i++)
+        entries[i].address = base + i * p, entries[i].what = EXCLUSIVE;
+    fake_pagemap(p, entries, huge / p);
+    pages.huge_possible = true;
+    struct ull_span span = { .address = base, .bytes = 2 * huge };
+    struct ull_reading reading = read_now(&span);
+    cr_assert_eq(reading.used, huge);
+    cr_assert_eq(reading.granularity, huge, "this may be one byte in a huge page");
+    cr_assert_not(reading.exact);
+    pages.huge_possible = false;
+    cr_assert_eq(read_now(&span).granularity, p);
+    ull_page_bytes_pretend(0);
+}
+
+Test(span, pages_of_a_file_are_told_apart)
+{
+    int fd = memfd_create("file", 0);
+    cr_assert_eq(ftruncate(fd, 64 * 4096), 0);
+    char *file = mmap(NULL, 64 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), *own = map_pages(64);
+    for (enum ull_pages_method method = ULL_PAGES_SCAN; method <= ULL_PAGES_PAGEMAP; method++) {
+        ull_pages_init(&pages, 0, method);
+        file[5 * 4096] = own[5 * 4096] = 1;
+        cr_assert(begin(file, 64 * 4096).shared, "method %d", method);
+        cr_assert_not(begin(own, 64 * 4096).shared, "method %d", method);
+    }
+}
+
 /* The other process's memory, and a child that holds the parent's descriptor. */
 Test(span, measures_another_process)
 {
