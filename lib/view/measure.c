@@ -46,8 +46,6 @@ static int measure_entry(const struct ull_file *file, struct ull_pages *pages, c
     int result = ull_span_read(pages, &span, ULL_SPAN_SHARED, &reading);
     if (result != 0)
         return result;
-    if (!image_is_there(file))
-        return -ESRCH;
     if (ull_file_word_now(file, &at->state) != entry.state)
         return -EAGAIN;
     *out = (struct ull_sidecar_entry) { index, entry.state, ull_sys_monotonic_ns(), reading.used, reading.touched,
@@ -78,12 +76,31 @@ static int keep_older(const struct ull_file *file, struct ull_sidecar *fresh, co
     return 0;
 }
 
-int ull_measure_live(const struct ull_file *file, struct ull_sidecar *sidecar, unsigned budget_ms, uint64_t *cursor)
+/* How far the readings are good: what was measured after the last look counts only if the image is there at the next. */
+struct confirmed {
+    size_t count;
+    uint64_t step;
+};
+
+static bool confirm(const struct ull_file *file, struct ull_sidecar *fresh, struct confirmed *confirmed, uint64_t *step)
+{
+    if (fresh->count > confirmed->count && !image_is_there(file)) {
+        fresh->count = confirmed->count;
+        *step = confirmed->step;
+        return false;
+    }
+    *confirmed = (struct confirmed) { fresh->count, *step };
+    return true;
+}
+
+int ull_measure_live(const struct ull_file *file, struct ull_sidecar *sidecar, const struct ull_measure_budget *budget,
+    uint64_t *cursor)
 {
     struct ull_pages pages;
     struct ull_sidecar fresh = { .header = sidecar->header, .owner = sidecar->owner };
     uint64_t total = ull_file_count(file, ULL_TABLE_LIVE), first = cursor != NULL && *cursor < total ? *cursor : 0;
-    uint64_t begun = ull_sys_precise_ns(), slice = begun, step = 0;
+    uint64_t begun = ull_sys_precise_ns(), slice = begun, step = 0, busy = 0;
+    struct confirmed confirmed = { 0, 0 };
     bool orphaned = ull_process_is_orphaned(&file->header);
     int result = 0;
     ull_pages_init(&pages, (pid_t)file->header.pid, ULL_PAGES_UNTRIED);
@@ -93,16 +110,19 @@ int ull_measure_live(const struct ull_file *file, struct ull_sidecar *sidecar, u
     for (; step < total; step++) {
         struct ull_sidecar_entry entry;
         uint64_t index = (first + step) % total, now = ull_sys_precise_ns();
-        if (now - begun > (uint64_t)budget_ms * 1000000)
+        if (now - begun > budget->wall_ns || (budget->busy_ns != 0 && busy + now - slice > budget->busy_ns))
             break;
         if (now - slice > SLICE_NS) {
+            busy += now - slice;
+            if (!confirm(file, &fresh, &confirmed, &step))
+                break;
             pause_ns(PAUSE_SHARE * (now - slice));
             slice = ull_sys_precise_ns();
         }
         const struct ull_live_entry *at = ull_file_entry(file, ULL_TABLE_LIVE, index);
         int measured = at != NULL ? measure_entry(file, &pages, at, index, orphaned, &entry) : -EAGAIN;
-        if (measured == -ESRCH && fresh.count > 0)
-            break; /* it ended meanwhile: what was read before stands */
+        if (measured == -ESRCH && confirmed.count > 0)
+            break; /* it ended meanwhile: what was confirmed before stands */
         if (measured == -ESRCH || measured == -EPERM || measured == -ENOTSUP)
             result = measured;
         else if (measured == 0)
@@ -110,6 +130,8 @@ int ull_measure_live(const struct ull_file *file, struct ull_sidecar *sidecar, u
         if (result != 0)
             break;
     }
+    if (result == 0 && !confirm(file, &fresh, &confirmed, &step) && confirmed.count == 0)
+        result = -ESRCH;
     if (result == 0)
         result = keep_older(file, &fresh, sidecar, first, step, total);
     ull_pages_fini(&pages);

@@ -2,6 +2,7 @@
 /* scanner.c - going round the live ledgers, measuring each from outside, and writing sidecars. */
 #include "config.h"
 
+#include "base/arith.h"
 #include "base/sys.h"
 #include "ullage/view.h"
 #include "view/file.h"
@@ -15,12 +16,16 @@
 #include <sys/wait.h>
 
 enum { CURSORS_MAX = 64 };
+/* Our choice: of a second, so that with its bookkeeping a scanner takes about a hundredth of a core. */
+#define BUSY_NS UINT64_C(4000000)
+#define BUSY_LEAST_NS UINT64_C(300000)
 
 struct ullage_scanner {
     bool any_run;
     char run_id[ULL_RUN_ID_BYTES];
-    struct {
+    struct cursor {
         uint64_t made_unix_ns, at;
+        bool seen; /* measured once already */
     } cursors[CURSORS_MAX]; /* where a ledger's last pass stopped; by its time of making, which is unique enough */
 };
 
@@ -41,14 +46,15 @@ void ullage_scanner_destroy(struct ullage_scanner *scanner)
     free(scanner);
 }
 
-static uint64_t *cursor_of(struct ullage_scanner *scanner, uint64_t made_unix_ns)
+static struct cursor *cursor_of(struct ullage_scanner *scanner, uint64_t made_unix_ns)
 {
     unsigned slot = (unsigned)(made_unix_ns % CURSORS_MAX);
     if (scanner->cursors[slot].made_unix_ns != made_unix_ns) {
         scanner->cursors[slot].made_unix_ns = made_unix_ns;
         scanner->cursors[slot].at = 0;
+        scanner->cursors[slot].seen = false;
     }
-    return &scanner->cursors[slot].at;
+    return &scanner->cursors[slot];
 }
 
 static bool is_ours(const struct ullage_scanner *scanner, const struct ullage_ledger_info *info)
@@ -56,7 +62,16 @@ static bool is_ours(const struct ullage_scanner *scanner, const struct ullage_le
     return scanner->any_run || strcmp(info->run_id, scanner->run_id) == 0;
 }
 
-static int scan_ledger(struct ullage_scanner *scanner, const char *path, unsigned budget_ms)
+/* The first pass over a ledger measures all it can; later ones share what a scanner may take of a core. */
+static struct ull_measure_budget budget_for(const struct cursor *cursor, unsigned budget_ms, size_t live)
+{
+    struct ull_measure_budget budget = { (uint64_t)budget_ms * 1000000 / live, 0 };
+    if (cursor->seen)
+        budget.busy_ns = ull_max_u64(BUSY_NS / live, BUSY_LEAST_NS);
+    return budget;
+}
+
+static int scan_ledger(struct ullage_scanner *scanner, const char *path, unsigned budget_ms, size_t live)
 {
     struct ull_file file;
     struct ull_sidecar sidecar;
@@ -66,7 +81,10 @@ static int scan_ledger(struct ullage_scanner *scanner, const char *path, unsigne
         return result;
     if (ull_sidecar_read(&sidecar, path, &file) != 0)
         ull_sidecar_init(&sidecar, &file);
-    result = ull_measure_live(&file, &sidecar, budget_ms, cursor_of(scanner, file.header.start_unix_ns));
+    struct cursor *cursor = cursor_of(scanner, file.header.start_unix_ns);
+    const struct ull_measure_budget budget = budget_for(cursor, budget_ms, live);
+    result = ull_measure_live(&file, &sidecar, &budget, &cursor->at);
+    cursor->seen = true;
     if (result >= 0)
         result = ull_sidecar_write(&sidecar, path);
     ull_sidecar_fini(&sidecar);
@@ -83,7 +101,7 @@ int ullage_scanner_pass(struct ullage_scanner *scanner, unsigned budget_ms)
         live += is_ours(scanner, &list[i]) && list[i].state == ULLAGE_STATE_LIVE;
     for (size_t i = 0; i < count; i++)
         if (is_ours(scanner, &list[i]) && list[i].state == ULLAGE_STATE_LIVE
-            && scan_ledger(scanner, list[i].path, (unsigned)(budget_ms / live)) >= 0)
+            && scan_ledger(scanner, list[i].path, budget_ms, live) >= 0)
             visited++;
     ullage_ledger_list_free(list);
     return result != 0 ? result : visited;

@@ -142,7 +142,10 @@ int ull_sidecar_write(struct ull_sidecar *sidecar, const char *ledger_path)
     if (result != 0)
         return result;
     snprintf(fresh, sizeof fresh, "%s.%d", path, (int)getpid());
-    if (sidecar->count > 0)
+    bool sorted = true;
+    for (size_t i = 1; i < sidecar->count && sorted; i++)
+        sorted = sidecar->entries[i - 1].live <= sidecar->entries[i].live;
+    if (!sorted)
         qsort(sidecar->entries, sidecar->count, sizeof *sidecar->entries, by_index);
     sidecar->header.entry_count = sidecar->count;
     sidecar->header.checksum = checksum(sidecar->entries, sidecar->count);

@@ -470,7 +470,8 @@ static void warn_about_gaps(struct making *m, const char *sidecar_trouble)
 static void measure_now(struct making *m)
 {
     const char *trouble = NULL;
-    if (ull_measure_live(&m->file, &m->sidecar, 2000, NULL) < 0)
+    const struct ull_measure_budget budget = { UINT64_C(2000000000), 0 };
+    if (ull_measure_live(&m->file, &m->sidecar, &budget, NULL) < 0)
         trouble = "it could not be measured now";
     if (trouble != NULL)
         ull_snapshot_warn(m->snapshot, "the process runs, but %s: figures are as old as they say", trouble);
