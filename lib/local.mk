@@ -41,7 +41,7 @@ lib_LTLIBRARIES += libullage.la
 pkgconfig_DATA += lib/measure/ullage.pc
 endif
 libullage_la_SOURCES = lib/measure/library.c
-libullage_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -shared -no-undefined \
+libullage_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -shared -no-undefined -Wl,-z,nodelete \
 	-Wc,-static-libgcc -Wl,--exclude-libs,libgcc.a:libgcc_eh.a -Wl,-z,now -Wl,-z,defs \
 	-Wl,--version-script=$(top_srcdir)/lib/measure/ullage.map
 libullage_la_LIBADD = libull-write.la
@@ -56,6 +56,7 @@ libullage_preload_la_SOURCES = \
 	lib/preload/malloc.c \
 	lib/preload/mallocx.c \
 	lib/preload/new.c \
+	lib/preload/next.h lib/preload/next.c \
 	lib/preload/record.h \
 	lib/preload/real.h lib/preload/real.c \
 	lib/preload/setup.c \

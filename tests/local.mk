@@ -58,6 +58,12 @@ race_ledger_SOURCES = tests/race/race_ledger.c tests/race/tap.h tests/lib/scratc
 race_ledger_CPPFLAGS = $(unit_cppflags)
 race_ledger_LDADD = libull-view.la libull-write.la
 
+check_PROGRAMS += race_profile
+TESTS += race_profile
+race_profile_SOURCES = tests/race/race_profile.c tests/race/tap.h tests/lib/scratch.h
+race_profile_CPPFLAGS = $(unit_cppflags)
+race_profile_LDADD = libull-write.la
+
 ## ---- the command, and the programs that it looks into ----
 if WITH_PRELOAD
 check_PROGRAMS += race_preload churn accuracy calls plugins

@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void help(void)
 {
@@ -24,7 +25,15 @@ static bool is_pid(const char *text)
     return text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
 }
 
-/* The newest ledger of @pid, or of anybody where it is 0. */
+/* Another user's ledger may name any pid: it is that process's only if that one has it in its memory, or is no more. */
+static bool may_be_believed(const struct ullage_ledger_info *info)
+{
+    char process[32];
+    snprintf(process, sizeof process, "/proc/%d", (int)info->pid);
+    return info->user_id == geteuid() || info->state == ULLAGE_STATE_LIVE || access(process, F_OK) != 0;
+}
+
+/* The newest ledger of @pid, or of this user where it is 0. */
 static int find_ledger(char *path, long pid)
 {
     struct ullage_ledger_info *list;
@@ -37,7 +46,7 @@ static int find_ledger(char *path, long pid)
         return complain("report", "%s: %s", directory, result == -EPERM
                 ? "belongs to somebody else, or others may write to it: set ULLAGE_DIR" : strerror(-result));
     for (size_t i = 0; i < count && !found; i++) {
-        if (pid != 0 && list[i].pid != (pid_t)pid)
+        if (pid != 0 ? list[i].pid != (pid_t)pid || !may_be_believed(&list[i]) : list[i].user_id != geteuid())
             continue;
         snprintf(path, ULLAGE_PATH_BYTES, "%s", list[i].path);
         found = true;

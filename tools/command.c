@@ -13,12 +13,15 @@
 
 int complain(const char *verb, const char *format, ...)
 {
+    char text[2 * ULLAGE_ERROR_BYTES + ULLAGE_PATH_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    fprintf(stderr, "ullage %s: ", verb);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    for (char *at = text; *at != '\0'; at++) /* a path may hold anything, and a terminal obeys it */
+        if ((unsigned char)*at < ' ' || *at == 127)
+            *at = '?';
+    fprintf(stderr, "ullage %s: %s\n", verb, text);
     return EXIT_TROUBLE;
 }
 

@@ -36,7 +36,7 @@ struct ullage_jemalloc_options {
 /**
  * ullage_jemalloc_install() - give jemalloc our hooks
  * Returns: 0, also when they are there already; -ENOTSUP no jemalloc, or one without its profiler; -EBUSY another library
- *          holds a hook; ullage_jemalloc_error() has the sentence.
+ *          holds a hook, or another thread has been in these calls for 100 ms; ullage_jemalloc_error() has the sentence.
  */
 int ullage_jemalloc_install(void);
 

@@ -56,6 +56,7 @@ struct ullage_ledger_info {
     enum ullage_state state;
     uint64_t started_unix_ns;      /**< of the process */
     uint64_t start_ticks;          /**< of the process since boot, as /proc/PID/stat has it; 0 unknown */
+    bool this_boot;                /**< made on this machine since it started, or that is not known */
     uint64_t made_unix_ns;         /**< of the ledger */
     uint64_t file_bytes;
     uint64_t requested_live_bytes; /**< recorded, small ones estimated */

@@ -20,7 +20,7 @@ int ull_directory_default(char path[ULL_DIRECTORY_BYTES])
 
 int ull_directory_choose(char path[ULL_DIRECTORY_BYTES])
 {
-    const char *named = getenv("ULLAGE_DIR"), *runtime = getenv("XDG_RUNTIME_DIR");
+    const char *named = secure_getenv("ULLAGE_DIR"), *runtime = secure_getenv("XDG_RUNTIME_DIR");
     int length;
     if (named != NULL && named[0] != '\0')
         length = snprintf(path, ULL_DIRECTORY_BYTES, "%s", named);

@@ -261,3 +261,16 @@ uint64_t ull_sys_precise_ns(void)
 {
     return clock_ns(CLOCK_MONOTONIC);
 }
+
+uint64_t ull_sys_boot_hash(void)
+{
+    char text[64];
+    uint64_t hash = 0;
+    int fd = ull_sys_openat(AT_FDCWD, "/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
+    ssize_t length = fd >= 0 ? ull_sys_read(fd, text, sizeof text) : 0;
+    if (fd >= 0)
+        ull_sys_close(fd);
+    for (ssize_t i = 0; i < length; i++)
+        hash = ull_mix64(hash ^ (unsigned char)text[i]);
+    return hash;
+}

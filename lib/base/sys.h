@@ -77,4 +77,7 @@ uint64_t ull_sys_unix_ns(void);
 /* CLOCK_MONOTONIC to the nanosecond, for budgets of microseconds. */
 uint64_t ull_sys_precise_ns(void);
 
+/* Tells this boot of this machine from any other; 0 unknown. */
+uint64_t ull_sys_boot_hash(void);
+
 #endif

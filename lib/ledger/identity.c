@@ -57,16 +57,6 @@ static uint64_t start_unix_ns(uint64_t ticks)
     return now_ns - ull_minus_clamped(up_ns, ticks * (second / (uint64_t)per_second));
 }
 
-static uint64_t boot_hash(void)
-{
-    char text[64];
-    uint64_t hash = 0;
-    size_t length = read_file("/proc/sys/kernel/random/boot_id", text, sizeof text);
-    for (size_t i = 0; i < length; i++)
-        hash = ull_mix64(hash ^ (unsigned char)text[i]);
-    return hash;
-}
-
 static uint64_t pid_namespace(void)
 {
     struct stat found;
@@ -86,6 +76,6 @@ void ull_identity_fill(struct ull_ledger_header *header)
     header->process_start_ticks = start_ticks();
     header->process_start_unix_ns = start_unix_ns(header->process_start_ticks);
     header->pid_namespace = pid_namespace();
-    header->boot_hash = boot_hash();
+    header->boot_hash = ull_sys_boot_hash();
     header->command_bytes = (uint32_t)read_file("/proc/self/cmdline", header->command, sizeof header->command);
 }

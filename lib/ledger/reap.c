@@ -18,6 +18,7 @@ enum {
     CHANCE = 4,        /* one creator in this many looks */
     LEFT_MAX = 4096,   /* ledgers looked at in one go; the rest at the next */
     DIRENT_BYTES = 4096,
+    REFUSALS_MAX = 64, /* ledgers that must stay, looked into in one go */
 };
 
 struct dirent64 { /* getdents64(2) */
@@ -113,7 +114,7 @@ static bool runner_lives(const char *run_id)
     return at != run_id && *at == '-' && pid <= INT32_MAX && !is_dead((uint32_t)pid);
 }
 
-static bool may_go(int place, const char *name, uint64_t own_namespace, struct ull_ledger_header *header)
+static bool may_go(int place, const char *name, const struct ull_ledger_header *own, struct ull_ledger_header *header)
 {
     int fd = ull_sys_openat(place, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
     if (fd < 0)
@@ -125,12 +126,16 @@ static bool may_go(int place, const char *name, uint64_t own_namespace, struct u
     if (header->version != ULL_FORMAT_VERSION)
         return false; /* another version's to reap */
     header->run_id[sizeof header->run_id - 1] = '\0';
-    return header->pid_namespace == own_namespace && !runner_lives(header->run_id);
+    /* Of another machine or another boot, or of another namespace: its pid means nothing here. */
+    return header->boot_hash == own->boot_hash && own->boot_hash != 0 && header->pid_namespace == own->pid_namespace
+        && own->pid_namespace != 0 && !runner_lives(header->run_id);
 }
 
-static void reap(int place, struct scratch *scratch, uint64_t own_namespace, uint32_t keep_count, uint64_t keep_bytes)
+static void reap(int place, struct scratch *scratch, const struct ull_ledger_header *own, uint32_t keep_count,
+    uint64_t keep_bytes)
 {
     uint64_t bytes = 0;
+    unsigned refused = 0;
     struct left *left = scratch->left;
     unsigned count = collect(place, scratch), kept = count;
     for (unsigned i = 0; i < count; i++)
@@ -138,11 +143,13 @@ static void reap(int place, struct scratch *scratch, uint64_t own_namespace, uin
     if (kept <= keep_count && bytes <= keep_bytes)
         return;
     sort(left, count);
-    for (unsigned i = 0; i < count && (kept > keep_count || bytes > keep_bytes); i++) {
+    for (unsigned i = 0; i < count && refused < REFUSALS_MAX && (kept > keep_count || bytes > keep_bytes); i++) {
         char name[64];
         make_name(name, sizeof name, &left[i], ULL_LEDGER_SUFFIX);
-        if (!may_go(place, name, own_namespace, &scratch->header) || ull_sys_unlinkat(place, name, 0) != 0)
+        if (!may_go(place, name, own, &scratch->header) || ull_sys_unlinkat(place, name, 0) != 0) {
+            refused++;
             continue;
+        }
         make_name(name, sizeof name, &left[i], ULL_SIDECAR_SUFFIX);
         (void)ull_sys_unlinkat(place, name, 0);
         kept--;
@@ -164,7 +171,7 @@ void ull_reap(const struct ull_ledger *ledger, uint32_t keep_count, uint64_t kee
     memcpy(scratch->directory, ledger->path, (size_t)(slash - ledger->path));
     int place = ull_sys_openat(AT_FDCWD, scratch->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     if (place >= 0) {
-        reap(place, scratch, ledger->header->pid_namespace, keep_count, keep_bytes);
+        reap(place, scratch, ledger->header, keep_count, keep_bytes);
         ull_sys_close(place);
     }
     ull_sys_munmap(scratch, sizeof *scratch);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 /* Our choices: 1 MiB of libunwind's caches in somebody else's program, 4 MiB in one that asked for us. */
 enum { FAST_THREADS_INTERPOSED = 4, FAST_THREADS_LINKED = 16 };
@@ -23,14 +24,14 @@ extern char **environ;
 
 static uint64_t bytes_option(const char *name, uint64_t otherwise)
 {
-    const char *text = getenv(name);
+    const char *text = secure_getenv(name);
     uint64_t bytes;
     return text != NULL && ull_quantity_parse(text, &bytes) == 0 ? bytes : otherwise;
 }
 
 static enum ull_pages_method forced_method(void)
 {
-    const char *text = getenv("ULLAGE_MEASURE");
+    const char *text = secure_getenv("ULLAGE_MEASURE");
     for (unsigned method = ULL_PAGES_SCAN; text != NULL && method <= ULL_PAGES_NONE; method++)
         if (strcmp(text, ull_pages_method_name(method)) == 0)
             return (enum ull_pages_method)method;
@@ -43,7 +44,11 @@ void ull_begin(enum ull_clearing clearing, bool interposes)
     static uint32_t begun;
     if (environ == NULL || ull_exchange_acq_rel(&begun, 1U))
         return;
-    const char *run_id = getenv("ULLAGE_RUN_ID"), *clear_malloc = getenv("ULLAGE_CLEAR_MALLOC");
+    if (getauxval(AT_SECURE) != 0) { /* setuid: the environment is a stranger's, and so would be where we write to */
+        ull_recorder_stay_off();
+        return;
+    }
+    const char *run_id = secure_getenv("ULLAGE_RUN_ID"), *clear_malloc = secure_getenv("ULLAGE_CLEAR_MALLOC");
     struct ull_recorder_options options = {
         .min_bytes = bytes_option("ULLAGE_MIN_BYTES", ULL_DEFAULT_MIN_BYTES),
         .sample_bytes = bytes_option("ULLAGE_SAMPLE_BYTES", ULL_DEFAULT_SAMPLE_BYTES),
@@ -63,11 +68,12 @@ void ull_begin(enum ull_clearing clearing, bool interposes)
 static void at_exit(int status, void *unused)
 {
     (void)unused;
-    ull_recorder_exit(status);
+    ull_recorder_exit(status, true);
 }
 
 void ull_begin_process(void)
 {
+    ull_guard_begin();
     if (ull_guard_is_in_force())
         ull_stack_init(ull_recorder_interposes() ? FAST_THREADS_INTERPOSED : FAST_THREADS_LINKED);
     pthread_atfork(NULL, ull_recorder_after_fork_parent, ull_recorder_after_fork_child);

@@ -4,6 +4,7 @@
 
 #include "measure/guard.h"
 
+#include "base/atomic.h"
 #include "measure/recorder.h"
 #include "measure/stack.h"
 
@@ -28,14 +29,28 @@ static unsigned long long unloads_so_far(void)
     return subtracted;
 }
 
+static int (*next_dlclose)(void *);
+static uint64_t calls; /* of dlclose; atomic */
+
+void ull_guard_begin(void)
+{
+    next_dlclose = (int (*)(void *))dlsym(RTLD_NEXT, "dlclose");
+}
+
+uint64_t ull_guard_unloads(void)
+{
+    return ull_load_acquire(&calls);
+}
+
 __attribute__((visibility("default"))) int dlclose(void *handle)
 {
-    static int (*next)(void *);
-    if (next == NULL)
+    int (*next)(void *) = next_dlclose;
+    if (next == NULL) /* a constructor that runs before ours */
         next = (int (*)(void *))dlsym(RTLD_NEXT, "dlclose");
     unsigned long long before = unloads_so_far();
     ull_recorder_before_unload();
     int result = next(handle);
+    ull_add_release(&calls, UINT64_C(1));
     ull_recorder_after_unload(unloads_so_far() != before);
     return result;
 }

@@ -15,6 +15,13 @@
 #define ULL_MEASURE_GUARD_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+/* In the constructor: finds the dlclose after ours. */
+void ull_guard_begin(void);
+
+/* Calls of dlclose so far. Threads: any. */
+uint64_t ull_guard_unloads(void);
 
 /* Our functions are the ones that everybody calls. Takes the loader's lock. */
 bool ull_guard_is_in_force(void);

@@ -70,6 +70,18 @@ const char *ullage_jemalloc_error(void)
     return je.error;
 }
 
+static void forked(void)
+{
+    pthread_mutex_init(&je.lock, NULL); /* a thread that the child does not have may have held it */
+}
+
+/* False: another thread has been at it for too long. */
+static bool lock(void)
+{
+    recorder.forked[1] = forked;
+    return ull_lock(&je.lock);
+}
+
 /* ---- mallctl ---- */
 
 static bool read_value(const char *name, void *to, size_t bytes)
@@ -369,9 +381,10 @@ int ullage_jemalloc_install_with(const struct ullage_jemalloc_options *opt)
     if (opt != NULL)
         options = *opt;
     ull_begin_if_needed();
-    pthread_mutex_lock(&je.lock);
+    if (!lock())
+        return -EBUSY;
     int result = install(options.every_call);
-    pthread_mutex_unlock(&je.lock);
+    ull_unlock(&je.lock);
     errno = kept;
     return result;
 }
@@ -387,11 +400,12 @@ int ullage_jemalloc_install(void)
 static int control(const char *name, void *value, size_t bytes, int failed)
 {
     int kept = errno;
-    pthread_mutex_lock(&je.lock);
+    if (!lock())
+        return -EBUSY;
     int result = find_profiler();
     if (result == 0 && je.mallctl(name, NULL, NULL, value, bytes) != 0)
         result = fail(failed, "jemalloc refuses %s", name);
-    pthread_mutex_unlock(&je.lock);
+    ull_unlock(&je.lock);
     if (result == 0 && je.installed)
         (void)refresh_now();
     errno = kept;
@@ -425,7 +439,7 @@ int ullage_jemalloc_refresh(void)
 
 void ull_jemalloc_begin(void)
 {
-    const char *asked = getenv("ULLAGE_JEMALLOC");
+    const char *asked = secure_getenv("ULLAGE_JEMALLOC");
     if (asked == NULL || asked[0] == '\0' || strcmp(asked, "0") == 0)
         return;
     struct ullage_jemalloc_options options = ULLAGE_JEMALLOC_OPTIONS_INIT;

@@ -165,8 +165,7 @@ void ull_life_make_ledger(void)
         ull_reap(&recorder.ledger, recorder.options.keep_ledgers, ULL_KEEP_BYTES);
         return;
     }
-    ull_store_release(&recorder.state, (uint32_t)ULL_OFF);
-    ull_store_release(&ull_gate.min_bytes, NEVER_BYTES);
+    ull_recorder_stay_off();
     say_no_ledger(error);
 }
 
@@ -184,11 +183,13 @@ void ull_recorder_after_fork_child(void)
     ull_live_after_fork_child(&ull_gate.live);
     if (!__libc_single_threaded)
         ull_stack_stay_safe(); /* another thread may have held libunwind's locks */
-    if (recorder.forked != NULL)
-        recorder.forked();
+    for (unsigned i = 0; i < sizeof recorder.forked / sizeof recorder.forked[0]; i++)
+        if (recorder.forked[i] != NULL)
+            recorder.forked[i]();
     ull_thread.random = 0;
     ull_thread.busy = false;
     recorder.parent_pid = recorder.pid; /* not getppid(): it may have gone already */
+    recorder.seen_parent = (uint32_t)getppid();
     recorder.pid = (uint32_t)getpid();
     recorder.orphaned = 0;
     recorder.has_forked = false;
@@ -220,10 +221,22 @@ void ull_recorder_after_fork_parent(void)
         ull_use_forked(&recorder.use);
 }
 
+/*
+ * Its parent is another one than at first; or was another one from the beginning, and who forked us is no more. Another at
+ * first and alive: clone(2) with CLONE_PARENT. 0 is a parent outside our pid namespace, of which nothing can be known.
+ */
+static bool has_lost_parent(void)
+{
+    uint32_t now = (uint32_t)getppid();
+    if (now == 0 || recorder.seen_parent == 0 || now == recorder.parent_pid)
+        return false;
+    return now != recorder.seen_parent || ull_sys_kill((pid_t)recorder.parent_pid, 0) == -ESRCH;
+}
+
 /* The header tells readers, who may come when it is too late to ask. */
 bool ull_life_orphaned(void)
 {
-    if (!ull_load_relaxed(&recorder.orphaned) && (uint32_t)getppid() != recorder.parent_pid)
+    if (!ull_load_relaxed(&recorder.orphaned) && has_lost_parent())
         ull_store_relaxed(&recorder.orphaned, 1U);
     bool orphaned = ull_load_relaxed(&recorder.orphaned) != 0;
     if (orphaned && recorder.ledger.header != NULL)
@@ -248,7 +261,7 @@ void ull_life_settle(void)
 
 /* ---- the end of things ---- */
 
-void ull_recorder_exit(int status)
+void ull_recorder_exit(int status, bool refresh)
 {
     int kept = errno;
     /* A vfork child shares our memory and calls _exit: the ledger is not its own. */
@@ -263,7 +276,7 @@ void ull_recorder_exit(int status)
             uint64_t cursor = 0, total = ull_load_relaxed(&ull_gate.live.total);
             ull_live_visit(&ull_gate.live, &cursor, (unsigned)ull_min_u64(total + 1, UINT32_MAX),
                 ull_recorder_measure_live, &round);
-            if (recorder.refresh != NULL)
+            if (refresh && recorder.refresh != NULL)
                 recorder.refresh();
             ull_ledger_mark_ended(&recorder.ledger, status);
         }
@@ -302,10 +315,14 @@ void ull_recorder_sandboxed(void)
 {
     if (ull_load_acquire(&recorder.state) == ULL_RECORDING)
         ull_ledger_count(&recorder.ledger, ULL_COUNTER_sandboxed_total, 1);
-    if (ull_recorder_is_ready()) {
-        ull_store_release(&recorder.state, (uint32_t)ULL_OFF);
-        ull_store_release(&ull_gate.min_bytes, NEVER_BYTES);
-    }
+    if (ull_recorder_is_ready())
+        ull_recorder_stay_off();
+}
+
+void ull_recorder_stay_off(void)
+{
+    ull_store_release(&recorder.state, (uint32_t)ULL_OFF);
+    ull_store_release(&ull_gate.min_bytes, NEVER_BYTES);
 }
 
 void ull_recorder_before_unload(void)

@@ -106,7 +106,7 @@ static struct ullage_profile *make(const char *name)
     prepare(profile);
     all.profiles[all.count] = profile;
     ull_store_release(&all.count, all.count + 1);
-    recorder.forked = forget_all;
+    recorder.forked[0] = forget_all;
     return profile;
 }
 

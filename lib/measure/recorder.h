@@ -71,6 +71,9 @@ void ull_recorder_init(const struct ull_recorder_options *options);
 bool ull_recorder_is_ready(void);
 bool ull_recorder_interposes(void);
 
+/* Records nothing, from now on and for good. Instead of ull_recorder_init(), or after it. */
+void ull_recorder_stay_off(void);
+
 /* After a successful allocation that ull_recorder_wants(). */
 void ull_recorder_allocated(const void *address, size_t bytes, enum ull_kind kind);
 
@@ -107,8 +110,11 @@ void ull_recorder_move_begin(const void *address, struct ull_recorder_move *move
 /* @to NULL: realloc failed, or freed the buffer if @freed. */
 void ull_recorder_move_end(struct ull_recorder_move *move, const void *to, size_t bytes, bool freed);
 
-/* The process ends: measures what is live, within a time budget, and marks the ledger. */
-void ull_recorder_exit(int status);
+/*
+ * The process ends: measures what is live, within a time budget, and marks the ledger. @refresh: also asks jemalloc for its
+ * figures, which a signal handler that ends the process must not, because it may have interrupted jemalloc.
+ */
+void ull_recorder_exit(int status, bool refresh);
 
 /* Around dlclose: addresses may mean something else afterwards. @unmapped: something was unloaded. */
 void ull_recorder_before_unload(void);

@@ -40,7 +40,7 @@ static struct {
     uint32_t threads, most_threads;             /* that use it now, and may */
     bool key_made;
     pthread_key_t key; /* gives a thread's place back when it ends */
-    uint64_t own_start, own_end;
+    uint64_t own_start, own_end; /* of our code; atomic, the second one last */
     uint64_t start, end; /* of libunwind's library */
 } fast;
 
@@ -58,14 +58,14 @@ static void find_own_range(void)
 {
     struct dl_find_object found;
     if (_dl_find_object((void *)(uintptr_t)&find_own_range, &found) == 0) {
-        fast.own_start = (uint64_t)(uintptr_t)found.dlfo_map_start;
-        fast.own_end = (uint64_t)(uintptr_t)found.dlfo_map_end;
+        ull_store_relaxed(&fast.own_start, (uint64_t)(uintptr_t)found.dlfo_map_start);
+        ull_store_release(&fast.own_end, (uint64_t)(uintptr_t)found.dlfo_map_end);
     }
 }
 
 void ull_stack_init(unsigned threads)
 {
-    const char *asked = getenv("ULLAGE_UNWINDER");
+    const char *asked = secure_getenv("ULLAGE_UNWINDER");
     if (asked != NULL && strcmp(asked, "libgcc") == 0)
         return;
     /* A program that uses libunwind itself keeps it for itself: we would change its caching policy. */
@@ -193,14 +193,14 @@ static unsigned capture_raw(uint64_t *frames, unsigned limit)
 
 static bool is_own(uint64_t address)
 {
-    return address >= fast.own_start && address < fast.own_end;
+    return address >= ull_load_relaxed(&fast.own_start) && address < ull_load_relaxed(&fast.own_end);
 }
 
 unsigned ull_stack_capture(uint64_t *frames, unsigned limit)
 {
     uint64_t raw[ULL_STACK_DEPTH_MAX + OWN_FRAMES_MAX];
     unsigned room = sizeof raw / sizeof raw[0];
-    if (fast.own_end == 0)
+    if (ull_load_acquire(&fast.own_end) == 0)
         find_own_range();
     if (limit > ULL_STACK_DEPTH_MAX)
         limit = ULL_STACK_DEPTH_MAX;
@@ -217,7 +217,7 @@ unsigned ull_stack_capture(uint64_t *frames, unsigned limit)
 unsigned ull_stack_backtrace(void **frames, unsigned limit, uint64_t skip_start, uint64_t skip_end)
 {
     uint64_t raw[BACKTRACE_MAX + OWN_FRAMES_MAX];
-    if (fast.own_end == 0)
+    if (ull_load_acquire(&fast.own_end) == 0)
         find_own_range();
     if (limit > BACKTRACE_MAX)
         limit = BACKTRACE_MAX;

@@ -30,12 +30,13 @@ struct ull_recorder {
     uint64_t rescanned_ns;  /* atomic */
     uint64_t cursor;        /* of the rescans; whoever won rescanned_ns uses it */
     uint64_t stderr_device, stderr_inode;
-    void (*forked)(void);   /* of profile.c, in a forked child; NULL: not in use */
+    void (*forked[2])(void); /* of profile.c and jemalloc.c, in a forked child; NULL: not in use */
     void (*refresh)(void);  /* of jemalloc.c: brings gauges up to date; outside the allocator; NULL: not in use; atomic */
     uint64_t refreshed_ns;  /* atomic */
     uint32_t user;          /* effective, at the start */
     uint32_t pid;
-    uint32_t parent_pid;    /* when this process began, or was forked */
+    uint32_t parent_pid;    /* when this process began; of a forked one, who forked it */
+    uint32_t seen_parent;   /* as the kernel said just after the fork */
     bool has_forked;
     uint32_t fork_depth;    /* forks since the image began */
     uint32_t orphaned;      /* the parent has gone since; atomic */

@@ -72,6 +72,9 @@ static void clear(struct ull_use *use, struct ull_span *span, struct ull_ledger 
 {
     uint64_t start = ull_span_whole_start(span), bytes = ull_span_whole_end(span) - start;
     uint64_t before = ull_sys_precise_ns(), stale_bytes = span->stale_bytes;
+    /* Refused for all but anonymous memory, also for private pages of a file, which the scan cannot tell once written. */
+    if (use->clearing != ULL_CLEAR_ANY && ull_sys_madvise((void *)(uintptr_t)start, bytes, MADV_FREE) != 0)
+        return;
     if (ull_sys_madvise((void *)(uintptr_t)start, bytes, MADV_DONTNEED) != 0)
         return; /* locked in memory, or huge pages of another kind: it stays stale */
     ull_span_cleared(span);

@@ -14,6 +14,7 @@
 
 #include "base/arith.h"
 #include "base/atomic.h"
+#include "base/lock.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -175,13 +176,14 @@ static int pagemap_fd(struct ull_pages *pages, bool check)
         return fd;
     if (is_ours(pages, fd))
         return fd;
-    pthread_mutex_lock(&pages->opening);
+    if (!ull_lock(&pages->opening))
+        return -EAGAIN;
     fd = pages->fd;
     if (!is_ours(pages, fd)) {
         fd = open_pagemap(pages);
         ull_store_release(&pages->fd, fd >= 0 ? fd : -1);
     }
-    pthread_mutex_unlock(&pages->opening);
+    ull_unlock(&pages->opening);
     return fd;
 }
 
@@ -350,7 +352,7 @@ static int scan_by(struct ull_pages *pages, uint32_t method, struct walk *w)
     for (;; check = true) {
         int fd = pagemap_fd(pages, check);
         if (fd < 0)
-            return fd == -ENOENT && pages->pid != 0 ? -ESRCH : -ENOTSUP;
+            return fd == -ENOENT && pages->pid != 0 ? -ESRCH : fd == -EAGAIN ? fd : -ENOTSUP;
         int result = method == ULL_PAGES_SCAN ? scan_by_ioctl(pages, fd, w) : scan_by_reading(pages, fd, w);
         if (result >= 0 || result == -E2BIG || check)
             return result;

@@ -152,7 +152,7 @@ int ull_span_begin(struct ull_pages *pages, struct ull_span *span)
         span->stale_end = span->stale_bytes = span->bytes;
         return result;
     }
-    span->shared = extents.shared;
+    span->shared = extents.shared || extents.partial;
     span->stale_end = whole_end_offset(span, &extents);
     span->stale_bytes = ull_min_u64(extents.touched_bytes, span->bytes);
     return 0;

@@ -8,8 +8,7 @@
  */
 #include "config.h"
 
-#include "base/arith.h"
-#include "preload/real.h"
+#include "preload/next.h"
 #include "preload/record.h"
 
 #include <malloc.h>
@@ -20,17 +19,6 @@
 
 /* From jemalloc's manual: the low six bits are the logarithm of the alignment. */
 enum { FLAG_ALIGN_MASK = 0x3f, FLAG_ZERO = 0x40, MALLOC_ALIGN = 16 };
-
-static struct {
-    void *(*mallocx)(size_t, int);
-    void *(*rallocx)(void *, size_t, int);
-    size_t (*xallocx)(void *, size_t, size_t, int);
-    size_t (*sallocx)(const void *, int);
-    void (*dallocx)(void *, int);
-    void (*sdallocx)(void *, size_t, int);
-    size_t (*nallocx)(size_t, int);
-} real;
-static uint32_t looked_up; /* atomic */
 
 /* ---- the same without jemalloc; malloc, free, … are ours, and record ---- */
 
@@ -89,32 +77,50 @@ static void plain_sdallocx(void *buffer, size_t bytes, int flags)
     free(buffer);
 }
 
+/* No more than is promised: a program may write as many bytes as this says. */
 static size_t plain_nallocx(size_t bytes, int flags)
 {
-    size_t align = alignment(flags) > MALLOC_ALIGN ? alignment(flags) : MALLOC_ALIGN;
-    return (size_t)ull_round_up(bytes, align);
+    (void)flags;
+    return bytes;
 }
 
-COLD static void look_up(const void *caller)
+/* Without jemalloc in the global scope: the plain ones. */
+static struct {
+    void *(*mallocx)(size_t, int);
+    void *(*rallocx)(void *, size_t, int);
+    size_t (*xallocx)(void *, size_t, size_t, int);
+    size_t (*sallocx)(const void *, int);
+    void (*dallocx)(void *, int);
+    void (*sdallocx)(void *, size_t, int);
+    size_t (*nallocx)(size_t, int);
+} real = { plain_mallocx, plain_rallocx, plain_xallocx, plain_sallocx, plain_dallocx, plain_sdallocx, plain_nallocx };
+static uint32_t looked_up; /* atomic */
+
+/* All of the family, or none: a buffer of one must not go to the other. */
+void ull_mallocx_begin(void)
 {
-#define FIND(name) \
-    *(void **)(void *)&real.name = ull_next_symbol(#name, caller); \
-    if (real.name == NULL) \
-        real.name = plain_##name;
-    FIND(mallocx)
-    FIND(rallocx)
-    FIND(xallocx)
-    FIND(sallocx)
-    FIND(dallocx)
-    FIND(sdallocx)
-    FIND(nallocx)
-#undef FIND
-    ull_store_release(&looked_up, 1U);
+    static struct ull_next family[] = { { "mallocx", NULL, false }, { "rallocx", NULL, false }, { "xallocx", NULL, false },
+        { "sallocx", NULL, false }, { "dallocx", NULL, false }, { "sdallocx", NULL, false }, { "nallocx", NULL, false } };
+    enum { FAMILY = sizeof family / sizeof family[0] };
+    if (ull_exchange_acq_rel(&looked_up, 1U))
+        return;
+    ull_next_look_up(family, FAMILY);
+    for (unsigned i = 0; i < FAMILY; i++)
+        if (family[i].function == NULL)
+            return;
+    *(void **)(void *)&real.mallocx = family[0].function;
+    *(void **)(void *)&real.rallocx = family[1].function;
+    *(void **)(void *)&real.xallocx = family[2].function;
+    *(void **)(void *)&real.sallocx = family[3].function;
+    *(void **)(void *)&real.dallocx = family[4].function;
+    *(void **)(void *)&real.sdallocx = family[5].function;
+    *(void **)(void *)&real.nallocx = family[6].function;
 }
+
 #define LOOK_UP_ONCE() \
     do { \
         if (__builtin_expect(!ull_load_acquire(&looked_up), 0)) \
-            look_up(__builtin_return_address(0)); \
+            ull_mallocx_begin(); /* a constructor that runs before ours */ \
     } while (0)
 
 /* ---- interposed ---- */

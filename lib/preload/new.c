@@ -4,17 +4,18 @@
  *
  * libstdc++'s call malloc and free, which are interposed already: those are passed through. jemalloc, mimalloc and
  * tcmalloc bring their own, most of which do not: there the buffer is recorded here, unless a malloc inside did it. Which
- * library it is, is decided for each form when it is first called. The names are those of the Itanium C++ ABI for a 64-bit size_t. Exceptions pass through: a frame
+ * library it is, is looked up in the constructor. The names are those of the Itanium C++ ABI for a 64-bit size_t. Exceptions pass through: a frame
  * of C without anything to clean up.
  */
 #include "config.h"
 
-#include "preload/real.h"
+#include "preload/next.h"
 #include "preload/record.h"
 
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* X(symbol, parameters, arguments) */
 #define ULL_NEW_FORMS(X) \
@@ -41,10 +42,22 @@
     X(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *buffer, size_t align, const void *nothrow), (buffer, align, nothrow)) \
     X(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *buffer, size_t align, const void *nothrow), (buffer, align, nothrow))
 
-struct next {
-    void *function; /* atomic; NULL until first called */
-    bool bypasses_malloc; /* valid once function is set */
+/* One for each form, in the order of the lists above. */
+enum {
+#define FORM_NUMBER(symbol, parameters, arguments) FORM##symbol,
+    ULL_NEW_FORMS(FORM_NUMBER) ULL_DELETE_FORMS(FORM_NUMBER) FORM_COUNT
 };
+static struct ull_next forms[] = {
+#define FORM_SYMBOL(symbol, parameters, arguments) { #symbol, NULL, false },
+    ULL_NEW_FORMS(FORM_SYMBOL) ULL_DELETE_FORMS(FORM_SYMBOL)
+};
+static uint32_t looked_up; /* atomic */
+
+void ull_new_begin(void)
+{
+    if (ull_exchange_acq_rel(&looked_up, 1U) == 0)
+        ull_next_look_up(forms, FORM_COUNT);
+}
 
 /* Nobody defines it: a C++ program cannot be without, but a plugin may have hidden its own from us. */
 static void *plain_new(size_t bytes)
@@ -58,39 +71,38 @@ static void *plain_aligned_new(size_t bytes, size_t align)
     return posix_memalign(&buffer, align, bytes != 0 ? bytes : 1) == 0 ? buffer : NULL;
 }
 
-COLD static void *find(struct next *next, const char *symbol, void *otherwise, const void *caller)
+static void *plain_form(const char *symbol)
 {
-    void *function = ull_next_symbol(symbol, caller);
-    if (function == NULL)
-        function = otherwise;
-    next->bypasses_malloc = ull_same_library(function, *(void **)(void *)&ull_real.malloc);
-    ull_store_release(&next->function, function);
-    return function;
+    void (*release)(void *) = free;
+    void *(*aligned)(size_t, size_t) = plain_aligned_new;
+    void *(*new)(size_t) = plain_new;
+    if (symbol[2] == 'd')
+        return *(void **)(void *)&release;
+    return strstr(symbol, "align_val") != NULL ? *(void **)(void *)&aligned : *(void **)(void *)&new;
 }
 
-static void *fallback_for(const char *symbol)
+/* No form in the global scope: the caller's own, or its C++ library's, passed through whatever it is. */
+COLD static void *find(struct ull_next *next, const void *caller)
 {
-    bool aligned = __builtin_strstr(symbol, "align_val") != NULL;
-    if (symbol[2] == 'd') {
-        void (*release)(void *) = free;
-        return *(void **)(void *)&release;
-    }
-    void *(*aligned_new)(size_t, size_t) = plain_aligned_new;
-    void *(*new)(size_t) = plain_new;
-    return aligned ? *(void **)(void *)&aligned_new : *(void **)(void *)&new;
+    if (!ull_load_acquire(&looked_up))
+        ull_new_begin(); /* a constructor that runs before ours */
+    void *function = ull_load_acquire(&next->function);
+    if (function == NULL)
+        function = ull_next_for_caller(next->symbol, caller);
+    return function != NULL ? function : plain_form(next->symbol);
 }
 
 #define DEFINE_NEW(symbol, parameters, arguments) \
     EXPORT void *symbol parameters; \
     EXPORT void *symbol parameters \
     { \
-        static struct next next; \
-        void *function = ull_load_acquire(&next.function); \
+        struct ull_next *next = &forms[FORM##symbol]; \
+        void *function = ull_load_acquire(&next->function); \
         if (__builtin_expect(function == NULL, 0)) \
-            function = find(&next, #symbol, fallback_for(#symbol), __builtin_return_address(0)); \
+            function = find(next, __builtin_return_address(0)); \
         void *(*call) parameters; \
         *(void **)(void *)&call = function; \
-        if (!next.bypasses_malloc || !ull_recorder_wants(bytes)) \
+        if (!next->bypasses_malloc || !ull_recorder_wants(bytes)) \
             return call arguments; \
         ull_recorder_forget_newest(); \
         void *buffer = call arguments; \
@@ -102,13 +114,13 @@ ULL_NEW_FORMS(DEFINE_NEW)
     EXPORT void symbol parameters; \
     EXPORT void symbol parameters \
     { \
-        static struct next next; \
-        void *function = ull_load_acquire(&next.function); \
+        struct ull_next *next = &forms[FORM##symbol]; \
+        void *function = ull_load_acquire(&next->function); \
         if (__builtin_expect(function == NULL, 0)) \
-            function = find(&next, #symbol, fallback_for(#symbol), __builtin_return_address(0)); \
+            function = find(next, __builtin_return_address(0)); \
         void (*call) parameters; \
         *(void **)(void *)&call = function; \
-        if (next.bypasses_malloc && ull_recorder_may_know(buffer)) \
+        if (next->bypasses_malloc && ull_recorder_may_know(buffer)) \
             ull_recorder_freed(buffer); \
         call arguments; \
     }

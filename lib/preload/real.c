@@ -16,7 +16,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <link.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,31 +180,9 @@ struct ull_real ull_real = {
     .malloc_usable_size = first_usable_size,
 };
 
-bool ull_same_library(const void *a, const void *b)
-{
-    struct dl_find_object in_a, in_b;
-    return _dl_find_object((void *)(uintptr_t)a, &in_a) == 0 && _dl_find_object((void *)(uintptr_t)b, &in_b) == 0
-        && in_a.dlfo_link_map == in_b.dlfo_link_map;
-}
-
 bool ull_real_is_libc(void)
 {
     if (found.calloc == NULL)
         look_up();
     return ull_same_library(*(void **)(void *)&found.calloc, dlsym(RTLD_NEXT, "gnu_get_libc_version"));
-}
-
-void *ull_next_symbol(const char *symbol, const void *caller)
-{
-    struct dl_find_object from;
-    void *next = dlsym(RTLD_NEXT, symbol);
-    if (next != NULL || _dl_find_object((void *)(uintptr_t)caller, &from) != 0 || from.dlfo_link_map->l_name == NULL
-        || from.dlfo_link_map->l_name[0] == '\0')
-        return next;
-    void *library = dlopen(from.dlfo_link_map->l_name, RTLD_LAZY | RTLD_NOLOAD);
-    if (library == NULL)
-        return NULL;
-    next = dlsym(library, symbol);
-    dlclose(library);
-    return next;
 }

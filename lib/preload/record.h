@@ -11,13 +11,11 @@
 /* Records what the real allocator just handed out, unless it is NULL, and returns it. */
 COLD void *ull_recorded(void *buffer, size_t bytes, enum ull_kind kind);
 
-/*
- * The next definition of @symbol after ours: in the global scope, else as @caller's own library would have found it
- * (a plugin that was opened with RTLD_LOCAL brings its libraries with it). NULL: there is none.
- */
-COLD void *ull_next_symbol(const char *symbol, const void *caller);
-
 /* Both addresses lie in the same library. */
 bool ull_same_library(const void *a, const void *b);
+
+/* In the constructor: the next functions after ours are looked up, so that nobody has to later. */
+void ull_new_begin(void);
+void ull_mallocx_begin(void);
 
 #endif

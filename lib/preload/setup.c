@@ -44,21 +44,13 @@ void ull_begin_if_needed(void)
 /* Looked up at the start; libc's own, or that of a library that watches it. */
 static int (*next_madvise)(void *, size_t, int);
 
-__attribute__((constructor)) static void start(void)
-{
-    ull_begin_if_needed();
-    next_madvise = (int (*)(void *, size_t, int))dlsym(RTLD_NEXT, "madvise");
-    ull_threads_begin();
-    ull_begin_process();
-}
-
 /* ---- interposed: what ends the process, forbids system calls, gives pages back, unloads code ---- */
 
 
 /* The system call, and not the next _exit(): finding that would wait for a dlopen in another thread. */
 EXPORT void _exit(int status)
 {
-    ull_recorder_exit(status);
+    ull_recorder_exit(status, false);
     for (;;)
         syscall(SYS_exit_group, status);
 }
@@ -93,30 +85,50 @@ EXPORT int madvise(void *start, size_t bytes, int advice)
 
 /* ---- interposed: what changes the process's user or root ---- */
 
+/* X(name, parameters, arguments) */
+#define ULL_USER_CHANGES(X) \
+    X(setuid, (uid_t user), (user)) \
+    X(seteuid, (uid_t user), (user)) \
+    X(setreuid, (uid_t real, uid_t effective), (real, effective)) \
+    X(setresuid, (uid_t real, uid_t effective, uid_t saved), (real, effective, saved)) \
+    X(setgid, (gid_t group), (group)) \
+    X(setegid, (gid_t group), (group)) \
+    X(setregid, (gid_t real, gid_t effective), (real, effective)) \
+    X(setresgid, (gid_t real, gid_t effective, gid_t saved), (real, effective, saved))
+
 #define DEFINE_USER_CHANGE(name, parameters, arguments) \
+    static int(*next_##name) parameters; \
     EXPORT int name parameters \
     { \
-        static int(*next) parameters; \
-        if (next == NULL) \
+        int(*next) parameters = next_##name; \
+        if (next == NULL) /* a constructor that runs before ours */ \
             *(void **)(void *)&next = dlsym(RTLD_NEXT, #name); \
         ull_recorder_before_user_change(); \
         return next arguments; \
     }
-DEFINE_USER_CHANGE(setuid, (uid_t user), (user))
-DEFINE_USER_CHANGE(seteuid, (uid_t user), (user))
-DEFINE_USER_CHANGE(setreuid, (uid_t real, uid_t effective), (real, effective))
-DEFINE_USER_CHANGE(setresuid, (uid_t real, uid_t effective, uid_t saved), (real, effective, saved))
-DEFINE_USER_CHANGE(setgid, (gid_t group), (group))
-DEFINE_USER_CHANGE(setegid, (gid_t group), (group))
-DEFINE_USER_CHANGE(setregid, (gid_t real, gid_t effective), (real, effective))
-DEFINE_USER_CHANGE(setresgid, (gid_t real, gid_t effective, gid_t saved), (real, effective, saved))
+ULL_USER_CHANGES(DEFINE_USER_CHANGE)
 
+/* The bare call: libc's does no more. */
 EXPORT int chroot(const char *path)
 {
-    static int (*next)(const char *);
-    if (next == NULL)
-        *(void **)(void *)&next = dlsym(RTLD_NEXT, "chroot");
     ull_begin_if_needed();
     ull_recorder_before_root_change();
-    return next(path);
+    return (int)syscall(SYS_chroot, path);
+}
+
+/* ---- the constructor ---- */
+
+/* What is looked up is looked up here: later the loader's lock may be held by somebody who waits for us. */
+__attribute__((constructor)) static void start(void)
+{
+    ull_begin_if_needed();
+    next_madvise = (int (*)(void *, size_t, int))dlsym(RTLD_NEXT, "madvise");
+#define LOOK_UP(name, parameters, arguments) *(void **)(void *)&next_##name = dlsym(RTLD_NEXT, #name);
+    ULL_USER_CHANGES(LOOK_UP)
+#undef LOOK_UP
+    ull_new_begin();
+    ull_mallocx_begin();
+    ull_threads_begin();
+    ull_begin_process();
+    (void)dlerror(); /* what we did not find is no news for the program */
 }

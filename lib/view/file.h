@@ -29,6 +29,12 @@ struct ull_file {
  */
 int ull_file_open(struct ull_file *file, const char *path, char *error);
 
+/*
+ * The header alone, of a file in an open directory: for lists. @owner: who must own it. The rest of @file is empty, and
+ * needs no closing. 0 or negative errno.
+ */
+int ull_file_peek(struct ull_file *file, int directory, const char *name, uint32_t owner);
+
 /* As open, of bytes in memory, which must outlive @file and be aligned to 8. */
 int ull_file_parse(struct ull_file *file, const void *bytes, size_t size, char *error);
 

@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { STRANGERS_MAX = 4096 }; /* our choice: names looked at in another user's directory */
+
 _Static_assert((int)ULLAGE_PATH_BYTES > (int)ULL_DIRECTORY_BYTES, "a chosen directory fits");
 _Static_assert((int)ULLAGE_KEEP_LEDGERS == (int)ULL_KEEP_LEDGERS && ULLAGE_KEEP_BYTES == ULL_KEEP_BYTES, "one bound");
 
@@ -47,6 +49,9 @@ int ullage_directory_make(char *path, char *error)
 
 static void describe(struct ullage_ledger_info *info, const struct ull_file *file, const struct ull_process *process)
 {
+    static uint64_t boot_hash; /* the same for the life of this process */
+    if (boot_hash == 0)
+        boot_hash = ull_sys_boot_hash();
     const struct ull_ledger_header *header = &file->header;
     char command[ULL_COMMAND_BYTES];
     ull_clean_text(info->command, sizeof info->command, command, ull_file_command(file, command));
@@ -56,7 +61,8 @@ static void describe(struct ullage_ledger_info *info, const struct ull_file *fil
     info->parent_pid = (pid_t)header->parent_pid;
     info->state = process->state;
     info->start_ticks = header->process_start_ticks;
-    info->made_unix_ns = header->start_unix_ns;
+    info->this_boot = header->boot_hash == 0 || header->boot_hash == boot_hash;
+    info->made_unix_ns = ull_min_u64(header->start_unix_ns, ull_sys_unix_ns());
     info->started_unix_ns
         = header->process_start_unix_ns != 0 ? header->process_start_unix_ns : header->start_unix_ns;
     info->file_bytes = file->size;
@@ -67,24 +73,22 @@ static void describe(struct ullage_ledger_info *info, const struct ull_file *fil
 }
 
 /* False: not a ledger that can be read. */
-static bool look_at(struct ullage_ledger_info *info, const char *directory, const char *name)
+static bool look_at(struct ullage_ledger_info *info, int place, const char *directory, uid_t owner, const char *name)
 {
     struct ull_file file;
     struct ull_sidecar sidecar;
-    char error[ULLAGE_ERROR_BYTES];
     size_t length = strlen(name), suffix = strlen(ULL_LEDGER_SUFFIX);
     if (length <= suffix || strcmp(name + length - suffix, ULL_LEDGER_SUFFIX) != 0)
         return false;
     memset(info, 0, sizeof *info);
     if ((size_t)snprintf(info->path, sizeof info->path, "%s/%s", directory, name) >= sizeof info->path
-        || ull_file_open(&file, info->path, error) != 0)
+        || ull_file_peek(&file, place, name, owner) != 0)
         return false;
     bool beside = ull_sidecar_read(&sidecar, info->path, &file) == 0;
     struct ull_process process = ull_process_judge(&file.header, beside ? &sidecar.header : NULL);
     describe(info, &file, &process);
     if (beside)
         ull_sidecar_fini(&sidecar);
-    ull_file_close(&file);
     return true;
 }
 
@@ -97,9 +101,12 @@ static int newest_first(const void *a, const void *b)
 }
 
 static int read_entries(
-    DIR *stream, const char *directory, struct ullage_ledger_info **list, size_t *count, size_t *room)
+    DIR *stream, const char *directory, uid_t owner, struct ullage_ledger_info **list, size_t *count, size_t *room)
 {
+    size_t strangers = 0;
     for (const struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+        if (owner != geteuid() && ++strangers > STRANGERS_MAX)
+            break;
         if (*count == *room) {
             size_t more = *room == 0 ? 16 : *room * 2;
             struct ullage_ledger_info *grown = reallocarray(*list, more, sizeof **list);
@@ -108,7 +115,7 @@ static int read_entries(
             *list = grown;
             *room = more;
         }
-        if (look_at(&(*list)[*count], directory, entry->d_name))
+        if (look_at(&(*list)[*count], dirfd(stream), directory, owner, entry->d_name))
             (*count)++;
     }
     return 0;
@@ -122,14 +129,15 @@ static bool belongs_to(int fd, uid_t owner)
         && (found.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-static int list_directory(int fd, const char *directory, struct ullage_ledger_info **list, size_t *count, size_t *room)
+static int list_directory(
+    int fd, const char *directory, uid_t owner, struct ullage_ledger_info **list, size_t *count, size_t *room)
 {
     DIR *stream = fdopendir(fd);
     if (stream == NULL) {
         ull_sys_close(fd);
         return -ENOMEM;
     }
-    int result = read_entries(stream, directory, list, count, room);
+    int result = read_entries(stream, directory, owner, list, count, room);
     closedir(stream);
     return result;
 }
@@ -152,7 +160,7 @@ static int list_others(const char *parent, const char *prefix, const char *below
             continue;
         int fd = ull_sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
         if (fd >= 0 && belongs_to(fd, (uid_t)user))
-            result = list_directory(fd, path, list, count, room);
+            result = list_directory(fd, path, (uid_t)user, list, count, room);
         else if (fd >= 0)
             ull_sys_close(fd);
     }
@@ -166,7 +174,7 @@ static void recognize_execve(struct ullage_ledger_info *list, size_t count)
 {
     for (size_t i = 1; i < count; i++)
         for (size_t newer = 0; list[i].state == ULLAGE_STATE_KILLED && newer < i; newer++)
-            if (list[newer].pid == list[i].pid && list[i].start_ticks != 0
+            if (list[newer].pid == list[i].pid && list[newer].user_id == list[i].user_id && list[i].start_ticks != 0
                 && list[newer].start_ticks == list[i].start_ticks && list[newer].made_unix_ns > list[i].made_unix_ns)
                 list[i].state = ULLAGE_STATE_EXITED;
 }
@@ -184,7 +192,7 @@ static int list(struct ullage_ledger_info **out, size_t *count, const char *dire
         directory = chosen;
     }
     int fd = ull_directory_open(directory, false);
-    int result = fd >= 0 ? list_directory(fd, directory, out, count, &room) : fd == -ENOENT ? 0 : fd;
+    int result = fd >= 0 ? list_directory(fd, directory, geteuid(), out, count, &room) : fd == -ENOENT ? 0 : fd;
     if (result == 0 && everybody)
         result = list_others("/dev/shm", "ullage-", "", directory, out, count, &room);
     if (result == 0 && everybody)
@@ -226,6 +234,16 @@ static bool is_wanted(const struct ullage_ledger_info *info)
         return false;
     snprintf(process, sizeof process, "/proc/%u", runner);
     return access(process, F_OK) == 0;
+}
+
+/* Of another boot, or of another machine that shares the directory: nobody here knows its process, until it is old. */
+static bool may_be_elsewhere(const struct ullage_ledger_info *info)
+{
+    enum { WEEK_SECONDS = 7 * 24 * 60 * 60 };
+    struct stat found;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return !info->this_boot && (stat(info->path, &found) != 0 || now.tv_sec - found.st_mtim.tv_sec < WEEK_SECONDS);
 }
 
 /* A day after it was written, root's sidecar for another user's ledger is of no use: somebody else removed that. */
@@ -280,7 +298,7 @@ int ullage_ledger_prune(const char *directory, size_t keep_count, uint64_t keep_
         char sidecar[ULLAGE_PATH_BYTES];
         kept++;
         kept_bytes += list[i].file_bytes;
-        if (list[i].state == ULLAGE_STATE_LIVE || is_wanted(&list[i]) || (kept <= keep_count && kept_bytes <= keep_bytes))
+        if (list[i].state == ULLAGE_STATE_LIVE || is_wanted(&list[i]) || may_be_elsewhere(&list[i]) || (kept <= keep_count && kept_bytes <= keep_bytes))
             continue;
         if (unlink(list[i].path) == 0)
             removed++;

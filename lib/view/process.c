@@ -16,9 +16,15 @@
 #include <string.h>
 #include <unistd.h>
 
-/* State letter, parent and start time of /proc/PID/stat; false if there is no such process. */
+enum { THREADS_RUN = '+' };
+
+/*
+ * State letter, parent and start time of /proc/PID/stat; false if there is no such process. A zombie with threads that run,
+ * because its first one called pthread_exit(3), is no zombie: THREADS_RUN.
+ */
 static bool read_stat(uint32_t pid, char *letter, uint32_t *parent, uint64_t *ticks)
 {
+    unsigned threads = 0;
     char path[32], text[512];
     snprintf(path, sizeof path, "/proc/%u/stat", pid);
     int fd = ull_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
@@ -35,8 +41,13 @@ static bool read_stat(uint32_t pid, char *letter, uint32_t *parent, uint64_t *ti
     *letter = at[2];
     if (at[3] != ' ' || sscanf(at + 4, "%u", parent) != 1)
         return false;
-    for (int field = 2; at != NULL && field < 22; field++)
+    for (int field = 2; at != NULL && field < 22; field++) {
         at = strchr(at + 1, ' ');
+        if (field == 19 && at != NULL)
+            (void)sscanf(at, "%u", &threads);
+    }
+    if (*letter == 'Z' && threads > 1)
+        *letter = THREADS_RUN;
     return at != NULL && sscanf(at, "%lu", ticks) == 1;
 }
 
@@ -59,6 +70,8 @@ bool ull_process_is_live(const struct ull_ledger_header *header)
         return false;
     if (header->process_start_ticks != 0 && ticks != header->process_start_ticks)
         return false;
+    if (letter == THREADS_RUN)
+        return true; /* its memory cannot be asked for by the pid; pid and start time agree */
     size_t bytes = offsetof(struct ull_ledger_header, start_monotonic_ns);
     ssize_t got = ull_sys_read_memory((pid_t)header->pid, header->self_address, &seen, bytes);
     if (got == -EPERM)
@@ -75,7 +88,7 @@ bool ull_process_is_orphaned(const struct ull_ledger_header *header)
     if (header->orphaned != 0)
         return true;
     return ull_process_is_live(header) && read_stat(header->pid, &letter, &parent, &ticks)
-        && parent != header->parent_pid;
+        && parent != header->parent_pid && parent != 0 && !read_stat(header->parent_pid, &letter, &parent, &ticks);
 }
 
 struct ull_process ull_process_judge(const struct ull_ledger_header *header, const struct ull_sidecar_header *sidecar)

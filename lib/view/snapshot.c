@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { INLINED_MAX = 64, PATH_MAX_BYTES = 4096 };
 
@@ -121,7 +122,8 @@ static void add_module(struct making *m, uint64_t index)
         m->broken++;
         return;
     }
-    struct ull_symbol_module module = { .build_id_bytes = entry.build_id_bytes };
+    struct ull_symbol_module module = { .build_id_bytes = entry.build_id_bytes,
+        .strangers = m->file.owner != geteuid() };
     char *raw = ull_arena_alloc(&m->snapshot->arena, entry.path_bytes + 1, 1);
     module.path = ull_arena_text(&m->snapshot->arena, path, entry.path_bytes);
     if (raw == NULL || module.path == NULL)
@@ -542,6 +544,7 @@ static int make(struct making *m, const struct ullage_snapshot_options *opt, con
         m->symbolizer = ull_symbolizer_create(opt->debug_directory, !opt->no_symbols);
     if (m->snapshot == NULL || m->symbolizer == NULL)
         return -ENOMEM;
+    ull_symbolizer_begin_snapshot(m->symbolizer);
     return fill(m, opt, sidecar_trouble);
 }
 

@@ -22,6 +22,7 @@ struct opened {
     uint32_t build_id_bytes;
     uint8_t build_id[ULL_BUILD_ID_BYTES];
     bool tried, changed, no_debug;
+    bool strangers; /* named by another user's ledger */
     Dwfl *session;
     Dwfl_Module *module;
     GElf_Addr bias; /* session address = bias + virtual address in the file */
@@ -43,6 +44,8 @@ struct answer {
     int module;
     unsigned count;                 /* 0: empty slot */
     const struct ull_frame *frames; /* in the symbolizer's arena */
+    uint64_t copied_in;             /* the snapshot that has copies: one is made at a time */
+    const struct ull_frame *copies; /* which serve all its sites */
 };
 
 struct ull_symbolizer {
@@ -56,6 +59,7 @@ struct ull_symbolizer {
     struct ull_arena arena;
     struct answer *answers; /* open addressing; a power of two of them */
     size_t answer_count, answer_room;
+    uint64_t snapshots; /* begun so far */
 };
 
 struct ull_symbolizer *ull_symbolizer_create(const char *debug_directory, bool names)
@@ -77,6 +81,11 @@ struct ull_symbolizer *ull_symbolizer_create(const char *debug_directory, bool n
     if (symbolizer->demangler != NULL)
         *(void **)(void *)&symbolizer->demangle = dlsym(symbolizer->demangler, "__cxa_demangle");
     return symbolizer;
+}
+
+void ull_symbolizer_begin_snapshot(struct ull_symbolizer *symbolizer)
+{
+    symbolizer->snapshots++;
 }
 
 void ull_symbolizer_destroy(struct ull_symbolizer *symbolizer)
@@ -103,7 +112,7 @@ int ull_symbolizer_add(struct ull_symbolizer *symbolizer, const struct ull_symbo
 {
     for (int i = 0; i < symbolizer->count; i++) {
         const struct opened *known = &symbolizer->modules[i];
-        if (known->build_id_bytes == module->build_id_bytes && strcmp(known->raw_path, module->raw_path) == 0
+        if (known->strangers == module->strangers && known->build_id_bytes == module->build_id_bytes && strcmp(known->raw_path, module->raw_path) == 0
             && memcmp(known->build_id, module->build_id, module->build_id_bytes) == 0)
             return i;
     }
@@ -117,7 +126,7 @@ int ull_symbolizer_add(struct ull_symbolizer *symbolizer, const struct ull_symbo
     }
     struct opened *opened = &symbolizer->modules[symbolizer->count];
     *opened = (struct opened) { .path = strdup(module->path), .raw_path = strdup(module->raw_path),
-        .build_id_bytes = module->build_id_bytes };
+        .build_id_bytes = module->build_id_bytes, .strangers = module->strangers };
     memcpy(opened->build_id, module->build_id, sizeof opened->build_id);
     if (opened->path == NULL || opened->raw_path == NULL) {
         free(opened->path);
@@ -129,14 +138,26 @@ int ull_symbolizer_add(struct ull_symbolizer *symbolizer, const struct ull_symbo
 
 /* ---- opening ---- */
 
-static int open_regular(const char *path)
+/* A file that a stranger named may be one that he changes while it is read, or a device: root's own files are neither. */
+static bool may_be_read(const struct stat *found, bool strangers)
 {
+    return S_ISREG(found->st_mode)
+        && (!strangers || (found->st_uid == 0 && (found->st_mode & (S_IWGRP | S_IWOTH)) == 0));
+}
+
+/* Looked at before it is opened: opening some devices has effects. */
+static int open_regular(const char *path, bool strangers)
+{
+    char again[32];
     struct stat found;
-    int fd = ull_sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
-    if (fd >= 0 && (ull_sys_fstat(fd, &found) != 0 || !S_ISREG(found.st_mode))) {
-        ull_sys_close(fd);
+    int place = ull_sys_openat(AT_FDCWD, path, O_PATH, 0), fd = -1;
+    if (place < 0)
         return -1;
+    if (ull_sys_fstat(place, &found) == 0 && may_be_read(&found, strangers)) {
+        snprintf(again, sizeof again, "/proc/self/fd/%d", place);
+        fd = ull_sys_openat(AT_FDCWD, again, O_RDONLY | O_NONBLOCK, 0);
     }
+    ull_sys_close(place);
     return fd;
 }
 
@@ -155,7 +176,7 @@ static void open_module(struct ull_symbolizer *symbolizer, struct opened *opened
     opened->tried = true;
     if (opened->raw_path[0] != '/')
         return; /* the vDSO */
-    int fd = open_regular(opened->raw_path);
+    int fd = open_regular(opened->raw_path, opened->strangers);
     if (fd < 0)
         return;
     opened->session = dwfl_begin(&symbolizer->callbacks);
@@ -204,7 +225,8 @@ bool ull_symbolizer_lacks_debug(const struct ull_symbolizer *symbolizer, const c
 
 static const char *copy_text(struct ull_arena *arena, const char *text)
 {
-    return text != NULL ? ull_arena_text(arena, text, strlen(text)) : NULL;
+    enum { NAME_MAX_BYTES = 4096 }; /* longer ones are cut */
+    return text != NULL ? ull_arena_text(arena, text, strnlen(text, NAME_MAX_BYTES)) : NULL;
 }
 
 /* Text for people; a mangled C++ name is kept where nothing can demangle it. */
@@ -391,7 +413,7 @@ static unsigned find_frames(struct ull_symbolizer *symbolizer, struct opened *op
 }
 
 /* The frames of an address, remembered; NULL without memory. */
-static const struct answer *answer_for(struct ull_symbolizer *symbolizer, int module, struct opened *opened, uint64_t offset)
+static struct answer *answer_for(struct ull_symbolizer *symbolizer, int module, struct opened *opened, uint64_t offset)
 {
     enum { FRAMES_MAX = 64 };
     struct ull_frame frames[FRAMES_MAX];
@@ -405,9 +427,26 @@ static const struct answer *answer_for(struct ull_symbolizer *symbolizer, int mo
     if (kept == NULL)
         return NULL;
     memcpy(kept, frames, count * sizeof frames[0]);
-    *slot = (struct answer) { offset, module, count, kept };
+    *slot = (struct answer) { offset, module, count, kept, 0, NULL };
     symbolizer->answer_count++;
     return slot;
+}
+
+static const struct ull_frame *copies_in(uint64_t snapshot, struct answer *answer, struct ull_arena *arena)
+{
+    if (answer->copied_in == snapshot)
+        return answer->copies;
+    struct ull_frame *copies = ull_arena_alloc(arena, answer->count, sizeof *copies);
+    if (copies == NULL)
+        return NULL;
+    for (unsigned i = 0; i < answer->count; i++) {
+        copies[i] = answer->frames[i];
+        copies[i].function = copy_text(arena, answer->frames[i].function);
+        copies[i].file = copy_text(arena, answer->frames[i].file);
+    }
+    answer->copied_in = snapshot;
+    answer->copies = copies;
+    return copies;
 }
 
 unsigned ull_symbolizer_frames(struct ull_symbolizer *symbolizer, int module, uint64_t offset, const char *object,
@@ -416,15 +455,13 @@ unsigned ull_symbolizer_frames(struct ull_symbolizer *symbolizer, int module, ui
     struct opened *opened = module_at(symbolizer, module);
     if (room == 0)
         return 0;
-    const struct answer *answer = opened != NULL ? answer_for(symbolizer, module, opened, offset) : NULL;
-    unsigned count = answer == NULL ? 1 : answer->count < room ? answer->count : room;
+    struct answer *answer = opened != NULL ? answer_for(symbolizer, module, opened, offset) : NULL;
+    const struct ull_frame *copies = answer != NULL ? copies_in(symbolizer->snapshots, answer, arena) : NULL;
+    unsigned count = copies == NULL ? 1 : answer->count < room ? answer->count : room;
     memset(frames, 0, count * sizeof frames[0]);
     for (unsigned i = 0; i < count; i++) {
-        if (answer != NULL) {
-            frames[i] = answer->frames[i];
-            frames[i].function = copy_text(arena, answer->frames[i].function);
-            frames[i].file = copy_text(arena, answer->frames[i].file);
-        }
+        if (copies != NULL)
+            frames[i] = copies[i];
         frames[i].object = object;
         frames[i].offset = offset;
     }

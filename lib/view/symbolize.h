@@ -14,6 +14,7 @@ struct ull_symbolizer;
 
 /* What the ledger says of a mapped file; @path is clean text for people, @raw_path is opened. */
 struct ull_symbol_module {
+    bool strangers; /* the ledger is another user's: only files of root's own are opened for it */
     const char *path, *raw_path;
     uint32_t build_id_bytes;
     uint8_t build_id[ULL_BUILD_ID_BYTES];
@@ -21,6 +22,8 @@ struct ull_symbol_module {
 
 /* @debug_directory may be NULL. Without @names no file is opened: frames have object and offset. NULL: no memory. */
 struct ull_symbolizer *ull_symbolizer_create(const char *debug_directory, bool names);
+/* Before the frames of a snapshot are asked for: its texts go to another arena than those before. */
+void ull_symbolizer_begin_snapshot(struct ull_symbolizer *symbolizer);
 void ull_symbolizer_destroy(struct ull_symbolizer *symbolizer);
 
 /* Adds a module, or finds the same one of an earlier process; its number is how frames name it. -1 without memory. */

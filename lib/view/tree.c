@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 enum { RUNNING_MAX = 64 }; /* processes that still run, looked at for what dead ones left to them */
 
@@ -136,9 +137,11 @@ int ullage_snapshot_take_run(struct ullage_snapshot **out, const char *run_id, p
     struct ull_adopted adopted = { .count = 0 };
     const struct ull_shared shared = { symbolizer, &adopted };
     collect_adopted(&adopted, list, count, run_id);
-    for (size_t i = 0; i < count && root_path == NULL; i++)
-        if (list[i].pid == pid && strcmp(list[i].run_id, run_id) == 0)
-            root_path = list[i].path;
+    /* The runner's own user's, if there is one: another user's ledger may name any pid and run. */
+    for (int strangers = 0; strangers < 2 && root_path == NULL; strangers++)
+        for (size_t i = 0; i < count && root_path == NULL; i++)
+            if (list[i].pid == pid && strcmp(list[i].run_id, run_id) == 0 && (list[i].user_id != geteuid()) == strangers)
+                root_path = list[i].path;
     if (root_path != NULL)
         result = ull_snapshot_take_with(&root, root_path, opt, &shared, error);
     else
