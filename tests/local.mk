@@ -70,7 +70,7 @@ check_PROGRAMS += race_preload churn accuracy calls plugins
 check_LTLIBRARIES += plugin_a.la plugin_b.la
 if WITH_BATS
 TESTS += tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/death.bats tests/cli/harm.bats \
-	tests/cli/jemalloc.bats tests/cli/peers.bats tests/cli/profiles.bats \
+	tests/cli/hostile.bats tests/cli/jemalloc.bats tests/cli/peers.bats tests/cli/profiles.bats \
 	tests/cli/preload.bats tests/cli/report.bats tests/cli/run.bats tests/cli/soak.bats tests/cli/trees.bats
 endif
 TESTS += tests/cli/demo.sh tests/lib/check-install.sh
@@ -114,7 +114,7 @@ fuzz: fuzz_ledger
 
 EXTRA_DIST += tests/lib/lsan.supp tests/lib/bats-tap.sh tests/lib/check-includes.sh tests/lib/check-symbols.sh tests/lib/check-docs.sh \
 	tests/lib/check-install.sh tests/cli/common.bash tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/harm.bats tests/cli/jemalloc.bats \
-	tests/cli/death.bats tests/cli/profiles.bats tests/cli/jemalloc_double.c tests/cli/peers.bats tests/cli/preload.bats tests/cli/soak.bats tests/race/soak.cc \
+	tests/cli/death.bats tests/cli/hostile.bats tests/cli/profiles.bats tests/cli/jemalloc_double.c tests/cli/peers.bats tests/cli/preload.bats tests/cli/soak.bats tests/race/soak.cc \
 	tests/cli/report.bats tests/cli/run.bats tests/cli/demo.sh tests/cli/forms.cc tests/cli/accuracy-check.py tests/cli/kill-check.py \
 	tests/cli/kill-tree.py tests/cli/trees.bats
 clean-local:

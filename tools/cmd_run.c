@@ -232,7 +232,7 @@ static void wait_beside(struct run *run, const sigset_t *waited)
 
 /* ---- afterwards ---- */
 
-/* Why there is no ledger, or only a part of one: what keeps us out, else the usual reasons. */
+/* What keeps us out, wholly or in part. */
 static void explain(const struct run *run, bool has_ledger)
 {
     char path[4096];
@@ -252,10 +252,6 @@ static void explain(const struct run *run, bool has_ledger)
     }
     if (obstacle != NULL)
         fprintf(stderr, "ullage run: %s: %s %s\n", has_ledger ? "warning" : "no ledger", program, obstacle);
-    else if (!has_ledger)
-        fprintf(stderr, "ullage run: no ledger: nothing of %s or more was asked for, or what did that had lost LD_PRELOAD "
-            "or ULLAGE_RUN_ID from its environment (env -i, sudo, a service manager): set them there\n",
-            run->min_bytes != NULL ? run->min_bytes : "64K");
 }
 
 static bool is_among(pid_t pid, const pid_t *pids, size_t count)

@@ -98,7 +98,7 @@ static void write_head(struct page *page, const struct ullage_snapshot *snapshot
     ull_write(&page->out, "\n");
     const struct ull_totals *totals = &snapshot->totals;
     if (!snapshot->has_ledger)
-        ull_write(&page->out, "  no ledger: it asked for nothing that is recorded, or could not be looked into\n");
+        ull_write(&page->out, "  no ledger\n");
     else
         ull_write(&page->out, "  %s requested at peak, %s%s of it (%.1f %%) never used%s\n",
             ull_quantity_size(peak, totals->requested_peak), style(page, BOLD), ull_quantity_size(waste, totals->ullage_peak),

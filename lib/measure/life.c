@@ -13,6 +13,7 @@
 #include "measure/state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +222,22 @@ void ull_recorder_after_fork_parent(void)
         ull_use_forked(&recorder.use);
 }
 
+/* A parent that nobody has waited for yet is no more, though its number is taken. */
+static bool is_no_more(uint32_t pid)
+{
+    char path[32], text[256] = "";
+    if (ull_sys_kill((pid_t)pid, 0) == -ESRCH)
+        return true;
+    snprintf(path, sizeof path, "/proc/%u/stat", pid);
+    int fd = ull_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+    if (fd < 0)
+        return false;
+    (void)ull_sys_read(fd, text, sizeof text - 1);
+    ull_sys_close(fd);
+    const char *name_end = strrchr(text, ')');
+    return name_end != NULL && name_end[1] == ' ' && (name_end[2] == 'Z' || name_end[2] == 'X');
+}
+
 /*
  * Its parent is another one than at first; or was another one from the beginning, and who forked us is no more. Another at
  * first and alive: clone(2) with CLONE_PARENT. 0 is a parent outside our pid namespace, of which nothing can be known.
@@ -230,7 +247,7 @@ static bool has_lost_parent(void)
     uint32_t now = (uint32_t)getppid();
     if (now == 0 || recorder.seen_parent == 0 || now == recorder.parent_pid)
         return false;
-    return now != recorder.seen_parent || ull_sys_kill((pid_t)recorder.parent_pid, 0) == -ESRCH;
+    return now != recorder.seen_parent || is_no_more(recorder.parent_pid);
 }
 
 /* The header tells readers, who may come when it is too late to ask. */

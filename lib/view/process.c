@@ -87,8 +87,10 @@ bool ull_process_is_orphaned(const struct ull_ledger_header *header)
     uint64_t ticks;
     if (header->orphaned != 0)
         return true;
-    return ull_process_is_live(header) && read_stat(header->pid, &letter, &parent, &ticks)
-        && parent != header->parent_pid && parent != 0 && !read_stat(header->parent_pid, &letter, &parent, &ticks);
+    if (!ull_process_is_live(header) || !read_stat(header->pid, &letter, &parent, &ticks)
+        || parent == header->parent_pid || parent == 0)
+        return false;
+    return !read_stat(header->parent_pid, &letter, &parent, &ticks) || letter == 'Z' || letter == 'X';
 }
 
 struct ull_process ull_process_judge(const struct ull_ledger_header *header, const struct ull_sidecar_header *sidecar)

@@ -55,6 +55,8 @@ static struct ullage_snapshot *empty_root(pid_t pid, const char *command)
         ullage_snapshot_destroy(root);
         return NULL;
     }
+    ull_snapshot_warn(root, "no ledger: nothing large was asked for, or what did that had lost LD_PRELOAD or ULLAGE_RUN_ID from "
+        "its environment (env -i, sudo, a service manager): set them there");
     return root;
 }
 
