@@ -5,6 +5,7 @@
 #include "measure/guard.h"
 
 #include "base/atomic.h"
+#include "base/sys.h"
 #include "measure/recorder.h"
 #include "measure/stack.h"
 
@@ -55,13 +56,64 @@ __attribute__((visibility("default"))) int dlclose(void *handle)
     return result;
 }
 
+/* libunwind's pipe: made once, in whichever thread needs it first. */
+static struct {
+    uint32_t made;   /* atomic */
+    int ends[2];
+    uint64_t inode;
+    uint64_t seen_ns; /* whole at that time; atomic */
+} pipe_of_libunwind;
+
+static bool is_the_pipe(int fd)
+{
+    struct stat now;
+    return ull_sys_fstat(fd, &now) == 0 && S_ISFIFO(now.st_mode) && (uint64_t)now.st_ino == pipe_of_libunwind.inode;
+}
+
+bool ull_guard_pipe_is_whole(void)
+{
+    if (!ull_load_acquire(&pipe_of_libunwind.made))
+        return true;
+    uint64_t now = ull_sys_monotonic_ns(); /* of the coarse clock: the same for 4 ms */
+    if (now == ull_load_relaxed(&pipe_of_libunwind.seen_ns))
+        return true;
+    bool whole = is_the_pipe(pipe_of_libunwind.ends[0]) && is_the_pipe(pipe_of_libunwind.ends[1]);
+    if (whole)
+        ull_store_relaxed(&pipe_of_libunwind.seen_ns, now);
+    return whole;
+}
+
+/* A second one is asked for when the first is lost. */
+static int make_pipe_for_libunwind(int ends[2], int flags)
+{
+    struct stat made;
+    int result = ull_load_acquire(&pipe_of_libunwind.made) ? -EMFILE : (int)ull_sys_call(SYS_pipe2, (long)ends, flags, 0, 0, 0, 0);
+    if (result == 0) {
+        ends[0] = ull_sys_move_high(ends[0]);
+        ends[1] = ull_sys_move_high(ends[1]);
+        result = ends[0] < 0 ? ends[0] : ends[1] < 0 ? ends[1] : ull_sys_fstat(ends[0], &made);
+    }
+    if (result != 0) {
+        ull_stack_stay_safe();
+        return result;
+    }
+    pipe_of_libunwind.ends[0] = ends[0];
+    pipe_of_libunwind.ends[1] = ends[1];
+    pipe_of_libunwind.inode = (uint64_t)made.st_ino;
+    ull_store_release(&pipe_of_libunwind.made, 1U);
+    return 0;
+}
+
 __attribute__((visibility("default"))) int pipe2(int ends[2], int flags)
 {
-    if (ull_stack_is_of_libunwind((uintptr_t)__builtin_return_address(0))) {
-        errno = EMFILE;
-        return -1;
-    }
-    return (int)syscall(SYS_pipe2, ends, flags);
+    if (!ull_stack_is_of_libunwind((uintptr_t)__builtin_return_address(0)))
+        return (int)syscall(SYS_pipe2, ends, flags);
+    int result = make_pipe_for_libunwind(ends, flags);
+    if (result == 0)
+        return 0;
+    ends[0] = ends[1] = -1;
+    errno = -result;
+    return -1;
 }
 
 /* The same functions under names that are ours alone: the address of dlclose is that of whichever comes first. */

@@ -8,8 +8,8 @@
  *
  * pipe2(2): libunwind tries addresses by writing from them into a pipe of its own, whose numbers are low, and stay its own
  * in its eyes when the program has closed them and opened something else there: it would read from, write to and close the
- * program's files. It gets no pipe. Then an address that needs trying counts as unreadable, and the stack ends there, as it
- * does for libgcc.
+ * program's files. So its pipe gets high numbers, and is looked at again every few milliseconds while libunwind is used; once
+ * it is lost, libunwind is not used any more.
  */
 #ifndef ULL_MEASURE_GUARD_H
 #define ULL_MEASURE_GUARD_H
@@ -22,6 +22,9 @@ void ull_guard_begin(void);
 
 /* Calls of dlclose so far. Threads: any. */
 uint64_t ull_guard_unloads(void);
+
+/* libunwind's pipe is still what it was, as of the last few milliseconds. Threads: any. */
+bool ull_guard_pipe_is_whole(void);
 
 /* Our functions are the ones that everybody calls. Takes the loader's lock. */
 bool ull_guard_is_in_force(void);

@@ -7,6 +7,7 @@
 #include "base/atomic.h"
 #include "base/sys.h"
 #include "ledger/format.h"
+#include "measure/guard.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -66,7 +67,7 @@ static void find_own_range(void)
 void ull_stack_init(unsigned threads)
 {
     const char *asked = secure_getenv("ULLAGE_UNWINDER");
-    if (asked != NULL && strcmp(asked, "libgcc") == 0)
+    if ((asked != NULL && strcmp(asked, "libgcc") == 0) || !ull_sys_may_hold())
         return;
     /* A program that uses libunwind itself keeps it for itself: we would change its caching policy. */
     if (dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL | RTLD_NOLOAD) != NULL)
@@ -179,11 +180,19 @@ static bool thread_may_be_fast(void)
     return thread_choice == FAST;
 }
 
+static bool pipe_is_whole(void)
+{
+    if (ull_guard_pipe_is_whole())
+        return true;
+    ull_stack_stay_safe();
+    return false;
+}
+
 static unsigned capture_raw(uint64_t *frames, unsigned limit)
 {
     _Static_assert(sizeof(void *) == sizeof(uint64_t), "addresses are 64 bits wide");
     int (*backtrace)(void **, int) = ull_load_acquire(&fast.backtrace);
-    if (backtrace != NULL && policy_is_set() && thread_may_be_fast() && !on_small_stack()) {
+    if (backtrace != NULL && policy_is_set() && thread_may_be_fast() && !on_small_stack() && pipe_is_whole()) {
         int count = backtrace((void **)frames, (int)limit);
         if (count > 0)
             return (unsigned)count;
