@@ -42,13 +42,13 @@ redis_round() { # COMMAND...: requests a second of SET and GET, and us of the se
     wait_for redis-cli -s "$place/redis" ping
     pid=$(redis-cli -s "$place/redis" info server | tr -d '\r' | sed -n 's/^process_id://p')
     before=$(cpu_ns "$pid")
-    rate=$(redis-benchmark -s "$place/redis" -q -t set,get -n 20000 -c 32 -d "$size" --csv 2> /dev/null \
+    rate=$(redis-benchmark -s "$place/redis" -q -t set,get -n 100000 -c 32 -d "$size" --csv 2> /dev/null \
         | awk -F'"' 'NR > 1 { sum += 1 / $4; n++ } END { print n / sum }')
     after=$(cpu_ns "$pid")
     redis-cli -s "$place/redis" shutdown nosave > /dev/null 2>&1 || true
     wait "$server" || true
     server=
-    echo "$rate $(((after - before) / 40))e-6"
+    echo "$rate $(((after - before) / 200))e-6"
 }
 
 nginx_round() { # COMMAND...
