@@ -17,7 +17,7 @@
 
 enum { CURSORS_MAX = 64 };
 /* Our choice: of a second, so that with its bookkeeping a scanner takes about a hundredth of a core. */
-#define BUSY_NS UINT64_C(4000000)
+#define BUSY_NS UINT64_C(3000000)
 #define BUSY_LEAST_NS UINT64_C(300000)
 
 struct ullage_scanner {
