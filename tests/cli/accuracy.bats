@@ -86,6 +86,7 @@ int main(void)
 }
 END
     ${CC:-cc} -g -O1 -fno-optimize-sibling-calls sites.c -o sites
+    sync sites "$PRELOAD" # pages of a file that was just written count as dirty memory of whoever maps it
     read -r alone_before alone_after < <(./sites)
     read -r with_before with_after < <(ULLAGE_SAMPLE_BYTES=0 LD_PRELOAD=$PRELOAD ./sites)
     echo "alone $alone_before $alone_after, with $with_before $with_after KiB"
