@@ -102,21 +102,47 @@ static int hang_children(struct ullage_snapshot *root, const struct ullage_ledge
     return 0;
 }
 
-/* Which buffers daemons took with them when their parents died. Without memory each is judged where it is found. */
-static void collect_adopted(
-    struct ull_adopted *adopted, const struct ullage_ledger_info *list, size_t count, const char *run_id)
+static bool same_processes(const struct ullage_run_process *a, int a_count, const struct ullage_run_process *b, int b_count)
 {
-    struct ullage_run_process running[RUNNING_MAX];
-    int found = ullage_run_processes(run_id, running, RUNNING_MAX);
+    for (int i = 0; a_count == b_count && i < a_count && i < RUNNING_MAX; i++)
+        if (a[i].pid != b[i].pid)
+            return false;
+    return a_count == b_count;
+}
+
+static void look_for_heirs(struct ull_adopted *adopted, const struct ullage_ledger_info *list, size_t count,
+    const char *run_id, const struct ullage_run_process *running, int found, bool collect)
+{
     for (size_t i = 0; i < count; i++) {
         struct ull_file file;
         char error[ULLAGE_ERROR_BYTES];
         if (strcmp(list[i].run_id, run_id) != 0 || ull_file_open(&file, list[i].path, error) != 0)
             continue;
-        (void)ull_adopted_collect(adopted, &file);
+        if (collect)
+            (void)ull_adopted_collect(adopted, &file);
         for (int k = 0; k < found && k < RUNNING_MAX; k++)
             ull_adopted_look_for(adopted, &file, (uint32_t)running[k].pid);
         ull_file_close(&file);
+    }
+}
+
+/*
+ * Which buffers daemons took with them when their parents died. A daemon may be forking just now: once more, until nobody has
+ * come or gone meanwhile. Without memory each buffer is judged where it is found.
+ */
+static void collect_adopted(
+    struct ull_adopted *adopted, const struct ullage_ledger_info *list, size_t count, const char *run_id)
+{
+    enum { TRIES = 5 };
+    struct ullage_run_process running[RUNNING_MAX], after[RUNNING_MAX];
+    int found = ullage_run_processes(run_id, running, RUNNING_MAX);
+    for (int try = 0; try < TRIES; try++) {
+        look_for_heirs(adopted, list, count, run_id, running, found, try == 0);
+        int now = ullage_run_processes(run_id, after, RUNNING_MAX);
+        if (same_processes(running, found, after, now))
+            break;
+        memcpy(running, after, sizeof running);
+        found = now;
     }
     ull_adopted_sort(adopted);
 }
