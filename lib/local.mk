@@ -81,6 +81,7 @@ libull_view_la_SOURCES = \
 	lib/view/list.c \
 	lib/view/measure.h lib/view/measure.c \
 	lib/view/process.h lib/view/process.c \
+	lib/view/profiles.h lib/view/profiles.c \
 	lib/view/scanner.c \
 	lib/view/sidecar.h lib/view/sidecar.c \
 	lib/view/snapshot.h lib/view/snapshot.c \

@@ -27,6 +27,7 @@ enum {
     SCAN_INTERVAL_MS = 1000,
     SCAN_BUDGET_MS = 500, /* of each interval, pauses included */
     SHOWN_RUNNING = 16,
+    RUNNING_MAX = 1024,   /* our choice */
 };
 
 struct run {
@@ -265,22 +266,23 @@ static bool is_among(pid_t pid, const pid_t *pids, size_t count)
 /* With a ledger: reported as of now. Without one: named at least. */
 static void name_running(const struct run *run, const struct ullage_snapshot *snapshot)
 {
-    pid_t pids[SHOWN_RUNNING];
-    struct ullage_run_process others[SHOWN_RUNNING];
-    size_t running = ullage_snapshot_running(snapshot, pids, SHOWN_RUNNING);
-    size_t shown = running < SHOWN_RUNNING ? running : SHOWN_RUNNING;
+    static pid_t pids[RUNNING_MAX];
+    static struct ullage_run_process others[RUNNING_MAX];
+    size_t running = ullage_snapshot_running(snapshot, pids, RUNNING_MAX), known = running < RUNNING_MAX ? running : RUNNING_MAX;
     if (running > 0) {
         fprintf(stderr, "ullage run: still running, reported as of now:");
-        for (size_t i = 0; i < shown; i++)
+        for (size_t i = 0; i < known && i < SHOWN_RUNNING; i++)
             fprintf(stderr, " %d", (int)pids[i]);
         fprintf(stderr, "%s (ullage report PID)\n", running > SHOWN_RUNNING ? " …" : "");
     }
-    int found = ullage_run_processes(run->run_id, others, SHOWN_RUNNING);
-    for (int i = 0; i < found && i < SHOWN_RUNNING; i++)
-        if (!is_among(others[i].pid, pids, shown))
-            fprintf(stderr, "ullage run: still running, without a ledger: %d (%s): %s\n", (int)others[i].pid,
-                others[i].command, others[i].interposed ? "nothing of it was recorded yet"
-                    : "it did not load the interposer");
+    int found = ullage_run_processes(run->run_id, others, RUNNING_MAX);
+    for (int i = 0, shown = 0; i < found && i < RUNNING_MAX && shown < SHOWN_RUNNING; i++) {
+        if (is_among(others[i].pid, pids, known))
+            continue;
+        shown++;
+        fprintf(stderr, "ullage run: still running, without a ledger: %d (%s): %s\n", (int)others[i].pid,
+            others[i].command, others[i].interposed ? "nothing of it was recorded yet" : "it did not load the interposer");
+    }
 }
 
 static int write_report(struct run *run, const struct ullage_snapshot *snapshot)

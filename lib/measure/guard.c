@@ -58,7 +58,7 @@ __attribute__((visibility("default"))) int dlclose(void *handle)
 
 /* libunwind's pipe: made once, in whichever thread needs it first. */
 static struct {
-    uint32_t made;   /* atomic */
+    uint32_t claimed, made; /* atomic */
     int ends[2];
     uint64_t inode;
     uint64_t seen_ns; /* whole at that time; atomic */
@@ -83,16 +83,31 @@ bool ull_guard_pipe_is_whole(void)
     return whole;
 }
 
-/* A second one is asked for when the first is lost. */
+/* With both ends out of the way of the program's numbers. */
+static int make_high_pipe(int ends[2], int flags)
+{
+    int result = (int)ull_sys_call(SYS_pipe2, (long)ends, flags, 0, 0, 0, 0);
+    if (result != 0)
+        return result;
+    for (int i = 0; i < 2; i++) {
+        ends[i] = ull_sys_move_high(ends[i]); /* closes what it cannot move */
+        if (ends[i] < 0)
+            result = ends[i];
+    }
+    for (int i = 0; i < 2 && result != 0; i++)
+        if (ends[i] >= 0)
+            ull_sys_close(ends[i]);
+    return result;
+}
+
+/* A second one is asked for when the first is lost, or by two threads at once: that one is refused, and stacks are libgcc's. */
 static int make_pipe_for_libunwind(int ends[2], int flags)
 {
+    uint32_t none = 0;
     struct stat made;
-    int result = ull_load_acquire(&pipe_of_libunwind.made) ? -EMFILE : (int)ull_sys_call(SYS_pipe2, (long)ends, flags, 0, 0, 0, 0);
-    if (result == 0) {
-        ends[0] = ull_sys_move_high(ends[0]);
-        ends[1] = ull_sys_move_high(ends[1]);
-        result = ends[0] < 0 ? ends[0] : ends[1] < 0 ? ends[1] : ull_sys_fstat(ends[0], &made);
-    }
+    int result = ull_cas_acq_rel(&pipe_of_libunwind.claimed, &none, 1U) ? make_high_pipe(ends, flags) : -EMFILE;
+    if (result == 0)
+        result = ull_sys_fstat(ends[0], &made);
     if (result != 0) {
         ull_stack_stay_safe();
         return result;

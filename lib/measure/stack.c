@@ -205,22 +205,28 @@ static bool is_own(uint64_t address)
     return address >= ull_load_relaxed(&fast.own_start) && address < ull_load_relaxed(&fast.own_end);
 }
 
-unsigned ull_stack_capture(uint64_t *frames, unsigned limit)
+/* What is left of @count raw frames: without ours on top, those of [skip_start, skip_end), and zeros at the end. */
+static unsigned trim(uint64_t *frames, unsigned limit, const uint64_t *raw, unsigned count, uint64_t skip_start, uint64_t skip_end)
 {
-    uint64_t raw[ULL_STACK_DEPTH_MAX + OWN_FRAMES_MAX];
-    unsigned room = sizeof raw / sizeof raw[0];
-    if (ull_load_acquire(&fast.own_end) == 0)
-        find_own_range();
-    if (limit > ULL_STACK_DEPTH_MAX)
-        limit = ULL_STACK_DEPTH_MAX;
-    unsigned count = capture_raw(raw, limit + OWN_FRAMES_MAX < room ? limit + OWN_FRAMES_MAX : room), first = 0;
-    while (first < count && is_own(raw[first]))
+    unsigned first = 0;
+    while (first < count && (is_own(raw[first]) || (raw[first] >= skip_start && raw[first] < skip_end)))
         first++;
     while (count > first && raw[count - 1] == 0)
         count--;
     count = count - first < limit ? count - first : limit;
     memcpy(frames, raw + first, count * sizeof raw[0]);
     return count;
+}
+
+/* Two functions, because stacks may be small and jemalloc's limit is not. */
+unsigned ull_stack_capture(uint64_t *frames, unsigned limit)
+{
+    uint64_t raw[ULL_STACK_DEPTH_MAX + OWN_FRAMES_MAX];
+    if (ull_load_acquire(&fast.own_end) == 0)
+        find_own_range();
+    if (limit > ULL_STACK_DEPTH_MAX)
+        limit = ULL_STACK_DEPTH_MAX;
+    return trim(frames, limit, raw, capture_raw(raw, limit + OWN_FRAMES_MAX), 0, 0);
 }
 
 unsigned ull_stack_backtrace(void **frames, unsigned limit, uint64_t skip_start, uint64_t skip_end)
@@ -230,12 +236,5 @@ unsigned ull_stack_backtrace(void **frames, unsigned limit, uint64_t skip_start,
         find_own_range();
     if (limit > BACKTRACE_MAX)
         limit = BACKTRACE_MAX;
-    unsigned count = capture_raw(raw, limit + OWN_FRAMES_MAX), first = 0;
-    while (first < count && (is_own(raw[first]) || (raw[first] >= skip_start && raw[first] < skip_end)))
-        first++;
-    while (count > first && raw[count - 1] == 0)
-        count--;
-    count = count - first < limit ? count - first : limit;
-    memcpy(frames, raw + first, count * sizeof raw[0]);
-    return count;
+    return trim((uint64_t *)frames, limit, raw, capture_raw(raw, limit + OWN_FRAMES_MAX), skip_start, skip_end);
 }

@@ -19,6 +19,7 @@
 #include "view/hint.h"
 #include "view/measure.h"
 #include "view/process.h"
+#include "view/profiles.h"
 #include "view/sidecar.h"
 #include "view/symbolize.h"
 
@@ -293,46 +294,6 @@ static int copy_sites(struct making *m)
     return 0;
 }
 
-/* ---- live profiles ---- */
-
-static int by_profile(const void *a, const void *b)
-{
-    const struct ull_site *left = a, *right = b;
-    int names = strcmp(left->profile, right->profile);
-    if (names != 0)
-        return names;
-    if (left->live_count != right->live_count)
-        return left->live_count > right->live_count ? -1 : 1;
-    if (left->allocations != right->allocations)
-        return left->allocations > right->allocations ? -1 : 1;
-    return left->id < right->id ? -1 : left->id > right->id;
-}
-
-static int group_profiles(struct making *m)
-{
-    struct ullage_snapshot *snapshot = m->snapshot;
-    if (m->resource_count == 0)
-        return 0;
-    qsort(m->resources, m->resource_count, sizeof m->resources[0], by_profile);
-    snapshot->profiles = ull_arena_alloc(&snapshot->arena, m->resource_count, sizeof snapshot->profiles[0]);
-    if (snapshot->profiles == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < m->resource_count; i++) {
-        const struct ull_site *site = &m->resources[i];
-        struct ull_profile *profile = i > 0 ? &snapshot->profiles[snapshot->profile_count - 1] : NULL;
-        if (profile == NULL || strcmp(profile->name, site->profile) != 0) {
-            profile = &snapshot->profiles[snapshot->profile_count++];
-            profile->name = site->profile;
-            profile->sites = site;
-        }
-        profile->site_count++;
-        ull_saturating_add(&profile->held, site->live_count);
-        ull_saturating_add(&profile->added, site->allocations);
-        ull_saturating_add(&profile->removed, site->frees);
-    }
-    return 0;
-}
-
 /* ---- live buffers ---- */
 
 struct reading {
@@ -493,7 +454,7 @@ static int fill(struct making *m, const struct ullage_snapshot_options *opt, con
     if (result == 0)
         result = copy_sites(m);
     if (result == 0)
-        result = group_profiles(m);
+        result = ull_profiles_group(m->snapshot, m->resources, m->resource_count);
     if (result != 0)
         return result;
     uint64_t live = ull_file_count(&m->file, ULL_TABLE_LIVE);

@@ -14,26 +14,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_BYTES_MAX = 1 << 20 };
+enum {
+    FILE_BYTES_FIRST = 8 << 10,
+    FILE_BYTES_MAX = 16 << 20, /* our choice: the maps of a process with 100,000 of them */
+};
 
 /* A file of /proc/PID from its beginning, NUL-terminated; its length, 0 if there is none. The caller frees. */
 static size_t read_file(const char *pid, const char *name, char **out)
 {
-    char path[300];
-    size_t filled = 0;
+    char path[300], *text = NULL;
+    size_t filled = 0, room = 0;
+    ssize_t got = 0;
     snprintf(path, sizeof path, "/proc/%s/%s", pid, name);
+    *out = NULL;
     int fd = ull_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
-    *out = fd >= 0 ? malloc(FILE_BYTES_MAX + 1) : NULL;
-    while (*out != NULL && filled < FILE_BYTES_MAX) {
-        ssize_t got = ull_sys_read(fd, *out + filled, FILE_BYTES_MAX - filled);
-        if (got <= 0)
-            break;
+    if (fd < 0)
+        return 0;
+    do {
         filled += (size_t)got;
-    }
-    if (fd >= 0)
-        ull_sys_close(fd);
-    if (*out != NULL)
-        (*out)[filled] = '\0';
+        if (filled + 1 >= room) {
+            char *grown = room < FILE_BYTES_MAX ? realloc(text, room == 0 ? FILE_BYTES_FIRST : room * 2) : NULL;
+            if (grown == NULL)
+                break;
+            text = grown;
+            room = room == 0 ? FILE_BYTES_FIRST : room * 2;
+        }
+        got = ull_sys_read(fd, text + filled, room - 1 - filled);
+    } while (got > 0);
+    ull_sys_close(fd);
+    if (text != NULL)
+        text[filled] = '\0';
+    *out = text;
     return filled;
 }
 

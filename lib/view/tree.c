@@ -110,16 +110,23 @@ static bool same_processes(const struct ullage_run_process *a, int a_count, cons
     return a_count == b_count;
 }
 
+static size_t ledgers_of(const struct ullage_ledger_info *list, size_t count, const char *run_id)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += strcmp(list[i].run_id, run_id) == 0;
+    return found;
+}
+
 static void look_for_heirs(struct ull_adopted *adopted, const struct ullage_ledger_info *list, size_t count,
-    const char *run_id, const struct ullage_run_process *running, int found, bool collect)
+    const char *run_id, const struct ullage_run_process *running, int found)
 {
     for (size_t i = 0; i < count; i++) {
         struct ull_file file;
         char error[ULLAGE_ERROR_BYTES];
         if (strcmp(list[i].run_id, run_id) != 0 || ull_file_open(&file, list[i].path, error) != 0)
             continue;
-        if (collect)
-            (void)ull_adopted_collect(adopted, &file);
+        (void)ull_adopted_collect(adopted, &file);
         for (int k = 0; k < found && k < RUNNING_MAX; k++)
             ull_adopted_look_for(adopted, &file, (uint32_t)running[k].pid);
         ull_file_close(&file);
@@ -127,24 +134,30 @@ static void look_for_heirs(struct ull_adopted *adopted, const struct ullage_ledg
 }
 
 /*
- * Which buffers daemons took with them when their parents died. A daemon may be forking just now: once more, until nobody has
- * come or gone meanwhile. Without memory each buffer is judged where it is found.
+ * The ledgers there are, and which buffers daemons took with them when their parents died. A daemon may be forking just now,
+ * or making the ledger in which it takes them over: once more, until neither a process nor a ledger has come meanwhile.
+ * Without memory each buffer is judged where it is found.
  */
-static void collect_adopted(
-    struct ull_adopted *adopted, const struct ullage_ledger_info *list, size_t count, const char *run_id)
+static int collect(struct ullage_ledger_info **list, size_t *count, struct ull_adopted *adopted, const char *run_id)
 {
     enum { TRIES = 5 };
     struct ullage_run_process running[RUNNING_MAX], after[RUNNING_MAX];
     int found = ullage_run_processes(run_id, running, RUNNING_MAX);
-    for (int try = 0; try < TRIES; try++) {
-        look_for_heirs(adopted, list, count, run_id, running, found, try == 0);
+    int result = ullage_ledger_list_all(list, count);
+    for (int try = 0; result == 0 && try < TRIES; try++) {
+        size_t ledgers = ledgers_of(*list, *count, run_id);
+        ull_adopted_fini(adopted);
+        look_for_heirs(adopted, *list, *count, run_id, running, found);
         int now = ullage_run_processes(run_id, after, RUNNING_MAX);
-        if (same_processes(running, found, after, now))
+        ullage_ledger_list_free(*list);
+        result = ullage_ledger_list_all(list, count);
+        if (result != 0 || (same_processes(running, found, after, now) && ledgers_of(*list, *count, run_id) == ledgers))
             break;
         memcpy(running, after, sizeof running);
         found = now;
     }
     ull_adopted_sort(adopted);
+    return result;
 }
 
 int ullage_snapshot_take_run(struct ullage_snapshot **out, const char *run_id, pid_t pid, const char *command,
@@ -153,18 +166,18 @@ int ullage_snapshot_take_run(struct ullage_snapshot **out, const char *run_id, p
     struct ullage_ledger_info *list;
     struct ullage_snapshot *root = NULL;
     const char *root_path = NULL;
+    struct ull_adopted adopted = { .count = 0 };
     size_t count;
-    int result = ullage_ledger_list_all(&list, &count);
+    int result = collect(&list, &count, &adopted, run_id);
     if (result != 0) {
+        ull_adopted_fini(&adopted);
         snprintf(error, ULLAGE_ERROR_BYTES, "the directory of ledgers cannot be read: %s", strerrordesc_np(-result));
         return result;
     }
     /* The processes of a run share most of their files: each is opened once. */
     struct ull_symbolizer *symbolizer = ull_symbolizer_create(
         opt != NULL ? opt->debug_directory : NULL, opt == NULL || !opt->no_symbols);
-    struct ull_adopted adopted = { .count = 0 };
     const struct ull_shared shared = { symbolizer, &adopted };
-    collect_adopted(&adopted, list, count, run_id);
     /* The runner's own user's, if there is one: another user's ledger may name any pid and run. */
     for (int strangers = 0; strangers < 2 && root_path == NULL; strangers++)
         for (size_t i = 0; i < count && root_path == NULL; i++)
