@@ -28,6 +28,7 @@ libull_write_la_SOURCES = \
 	lib/measure/modules.h lib/measure/modules.c \
 	lib/measure/profile.c \
 	lib/measure/recorder.h lib/measure/recorder.c \
+	lib/measure/recording.c \
 	lib/measure/sampling.h lib/measure/sampling.c \
 	lib/measure/stack.h lib/measure/stack.c \
 	lib/measure/state.h \

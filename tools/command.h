@@ -12,6 +12,7 @@
 enum { EXIT_TROUBLE = 2, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
 /* Each verb: argv[0] is its own name. Returns the exit status. */
+int cmd_bench(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_ls(int argc, char **argv);

@@ -31,7 +31,7 @@ struct ullage_profile *ullage_profile_get(const char *name);
  * ullage_profile_add() - a resource is held from now on
  * @key: tells it apart from the others of this profile, as its address does; not NULL. One that is there already counts
  *       as removed first.
- * Costs: about 0.5 us. Allocates: by mmap.
+ * Costs: with the remove 0.2 us (make bench). Allocates: by mmap.
  */
 void ullage_profile_add(struct ullage_profile *profile, const void *key);
 

@@ -5,5 +5,6 @@
 
 #include <ullage/jemalloc.h>
 #include <ullage/profile.h>
+#include <ullage/recording.h>
 
 #endif

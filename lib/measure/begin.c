@@ -9,6 +9,7 @@
 #include "measure/guard.h"
 #include "measure/jemalloc.h"
 #include "measure/stack.h"
+#include "ullage/recording.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -62,6 +63,9 @@ void ull_begin(enum ull_clearing clearing, bool interposes)
         snprintf(options.run_id, sizeof options.run_id, "%s", run_id);
     if (ull_directory_choose(options.directory) != 0)
         options.directory[0] = '\0'; /* too long: said when the ledger is made */
+    const char *start = secure_getenv("ULLAGE_START");
+    if (start != NULL && strcmp(start, "paused") == 0)
+        ullage_recording_pause();
     ull_recorder_init(&options);
 }
 

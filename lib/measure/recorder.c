@@ -226,8 +226,10 @@ static void record(const void *address, size_t bytes, enum ull_kind kind, const 
     uint32_t weight, const uint64_t *frames, unsigned count)
 {
     bool new_thread = !ull_thread.ready;
+    if (ull_unlikely(ull_load_relaxed(&recorder.paused)))
+        return;
     if (!ull_recorder_enter()) {
-        if (ull_load_acquire(&recorder.state) == ULL_RECORDING)
+        if (!ull_thread.unwinding && ull_load_acquire(&recorder.state) == ULL_RECORDING)
             ull_ledger_count(&recorder.ledger, ULL_COUNTER_reentrant_total, 1);
         return;
     }

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "ledger/format.h"
 #include "measure/guard.h"
+#include "measure/recorder.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -188,7 +189,7 @@ static bool pipe_is_whole(void)
     return false;
 }
 
-static unsigned capture_raw(uint64_t *frames, unsigned limit)
+static unsigned unwind(uint64_t *frames, unsigned limit)
 {
     _Static_assert(sizeof(void *) == sizeof(uint64_t), "addresses are 64 bits wide");
     int (*backtrace)(void **, int) = ull_load_acquire(&fast.backtrace);
@@ -198,6 +199,15 @@ static unsigned capture_raw(uint64_t *frames, unsigned limit)
             return (unsigned)count;
     }
     return capture_safe(frames, limit);
+}
+
+static unsigned capture_raw(uint64_t *frames, unsigned limit)
+{
+    bool before = ull_thread.unwinding;
+    ull_thread.unwinding = true;
+    unsigned count = unwind(frames, limit);
+    ull_thread.unwinding = before;
+    return count;
 }
 
 static bool is_own(uint64_t address)

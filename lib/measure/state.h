@@ -19,6 +19,7 @@ enum ull_recorder_state { ULL_UNSET, ULL_READY, ULL_RECORDING, ULL_OFF };
 
 struct ull_recorder {
     uint32_t state; /* enum ull_recorder_state; atomic */
+    uint32_t paused; /* see ullage/recording.h; atomic */
     struct ull_recorder_options options;
     struct ull_ledger ledger;
     struct ull_ledger parent; /* in a child that has no ledger yet: what its inherited buffers' sites refer to */

@@ -12,8 +12,11 @@ allowed() {
     lib/preload) echo "base pages ledger measure preload ullage" ;;
     lib/view)    echo "base pages ledger/format.h ullage view" ;;
     lib/export)  echo "base ullage view/snapshot.h export" ;;
-    tools)       echo "ullage" ;;
-    bench|examples) echo "ullage" ;;
+    tools)       echo "ullage bench/bench.h" ;;
+    tools/bench) echo "ullage" ;;
+    bench/harness) echo "ullage" ;;
+    bench/format) echo "ullage" ;;
+    bench|examples|examples/bench_user) echo "ullage" ;;
     include/ullage) echo "ullage" ;;
     *) echo "?" ;;
     esac

@@ -9,7 +9,7 @@ names_of() { (cd "$SOURCE/include/ullage" && grep -hE '^[a-z].*\bullage_[a-z_]+\
 # exported_by LIBRARY
 exported_by() { nm -D --defined-only ".libs/$1" | awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort; }
 
-write_headers="jemalloc.h profile.h"
+write_headers="jemalloc.h profile.h recording.h"
 read_headers="view.h export.h"
 for header in "$SOURCE"/include/ullage/*.h; do
     case " $write_headers $read_headers ullage.h " in

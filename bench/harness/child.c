@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * child.c - one benchmark, once: what a process does that was started for it.
+ *
+ * Calibrating: the body runs with more and more iterations until it takes as long as asked for. Timing: it runs with a
+ * tenth of the iterations, so that caches and heaps are warm, then with all of them. Counting: with one iteration, then
+ * with all, the recorder on while the clock runs. The set-up of a body that resets the clock is not recorded: that it
+ * does is seen in the first run.
+ */
+#include "config.h"
+
+#include "harness.h"
+#include "ullage/recording.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { METRICS_MAX = 32, CHILD_FD = 200 };
+#define ITERATIONS_MAX UINT64_C(1000000000000)
+
+enum pass { PASS_LIST, PASS_CALIBRATE, PASS_TIME, PASS_COUNT };
+
+struct own_metric {
+    char name[64];
+    double value;
+    int better;
+};
+
+struct ullage_bench_run {
+    int fd;
+    pid_t pid;
+    enum pass pass;
+    uint64_t iterations, time_ns;
+    char wanted[ULL_BENCH_NAME_BYTES];
+    struct ull_case one;    /* that is wanted */
+    const struct ull_case *group; /* whose body runs now; NULL */
+    bool found;
+
+    struct ull_clock clock;
+    uint64_t bytes;
+    struct own_metric metrics[METRICS_MAX];
+    unsigned metric_count;
+    bool skipped, failed;
+    char why[512];
+    unsigned resets;        /* of the run that is on */
+    bool resets_expected;   /* as the first run did */
+    bool counted;           /* the run that is on is recorded */
+    bool misused_clock;
+
+    pthread_barrier_t together; /* of a parallel benchmark's threads */
+    void (*pause)(void);
+    void (*resume)(void);
+    int (*counts)(struct ullage_recording_counts *out);
+};
+
+/* ---- what is written ---- */
+
+__attribute__((format(printf, 2, 3))) static void say(const struct ullage_bench_run *run, const char *format, ...)
+{
+    char line[1024];
+    va_list arguments;
+    if (getpid() != run->pid)
+        return; /* the body forked, and this is the copy */
+    va_start(arguments, format);
+    int length = vsnprintf(line, sizeof line - 1, format, arguments);
+    va_end(arguments);
+    if (length < 0)
+        return;
+    size_t bytes = (size_t)length < sizeof line - 1 ? (size_t)length : sizeof line - 2;
+    for (size_t i = 0; i < bytes; i++)
+        if (line[i] == '\n')
+            line[i] = ' ';
+    line[bytes++] = '\n';
+    for (size_t written = 0; written < bytes;) {
+        ssize_t more = write(run->fd, line + written, bytes - written);
+        if (more < 0 && errno == EINTR)
+            continue;
+        if (more <= 0)
+            return;
+        written += (size_t)more;
+    }
+}
+
+static void say_metric(const struct ullage_bench_run *run, const char *name, int better, bool exact, double value)
+{
+    if (isfinite(value))
+        say(run, "metric %s %d %d %.17g", name, better, exact, value);
+    else
+        say(run, "note %s is not finite and was left out", name);
+}
+
+/* ---- what a body calls ---- */
+
+void ullage_bench_reset_clock(struct ullage_bench *b)
+{
+    struct ullage_bench_run *run = b->run;
+    bool first = true;
+    if (b->threads > 1)
+        first = pthread_barrier_wait(&run->together) == PTHREAD_BARRIER_SERIAL_THREAD;
+    if (first) {
+        run->resets++;
+        if (run->counted)
+            run->clock.resume = run->resume;
+        ull_clock_reset(&run->clock);
+        ull_clock_reset_peak();
+    }
+    if (b->threads > 1)
+        pthread_barrier_wait(&run->together);
+}
+
+void ullage_bench_stop_clock(struct ullage_bench *b)
+{
+    if (b->threads > 1)
+        b->run->misused_clock = true;
+    else
+        ull_clock_stop(&b->run->clock);
+}
+
+void ullage_bench_start_clock(struct ullage_bench *b)
+{
+    if (b->threads > 1)
+        b->run->misused_clock = true;
+    else
+        ull_clock_start(&b->run->clock);
+}
+
+void ullage_bench_bytes(struct ullage_bench *b, uint64_t bytes)
+{
+    __atomic_store_n(&b->run->bytes, bytes, __ATOMIC_RELAXED);
+}
+
+void ullage_bench_metric(struct ullage_bench *b, const char *name, double value, int better)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct ullage_bench_run *run = b->run;
+    unsigned i = 0;
+    pthread_mutex_lock(&lock);
+    while (i < run->metric_count && strcmp(run->metrics[i].name, name) != 0)
+        i++;
+    if (i < METRICS_MAX && name[0] != '\0' && strlen(name) < sizeof run->metrics[0].name && strpbrk(name, " \t\n") == NULL) {
+        snprintf(run->metrics[i].name, sizeof run->metrics[i].name, "%s", name);
+        run->metrics[i].value = value;
+        run->metrics[i].better = better < 0 ? -1 : better > 0;
+        if (i == run->metric_count)
+            run->metric_count++;
+    } else {
+        say(run, "note metric '%.80s' was left out: names have 1 to 63 bytes and no spaces, and there are at most %d", name,
+            METRICS_MAX);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void note_why(struct ullage_bench_run *run, const char *format, va_list arguments)
+{
+    if (vsnprintf(run->why, sizeof run->why, format, arguments) < 0)
+        run->why[0] = '\0';
+}
+
+void ullage_bench_skip(struct ullage_bench *b, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    note_why(b->run, format, arguments);
+    va_end(arguments);
+    b->run->skipped = true;
+}
+
+void ullage_bench_fail(struct ullage_bench *b, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    note_why(b->run, format, arguments);
+    va_end(arguments);
+    b->run->failed = true;
+}
+
+#undef ullage_bench_keep
+void ullage_bench_keep(const void *p)
+{
+    __asm__ volatile("" : : "r"(p) : "memory");
+}
+
+/* ---- running a body ---- */
+
+struct worker {
+    struct ullage_bench bench;
+    struct ullage_bench_run *run;
+    pthread_barrier_t *begin, *end;
+};
+
+/* Stacks end at this name, and at that of ull_bench_body_alone(): what is outside of it says nothing of the benchmark. */
+__attribute__((noinline)) static void *ull_bench_body_in_thread(void *argument)
+{
+    struct worker *worker = argument;
+    pthread_barrier_wait(worker->begin);
+    worker->run->one.function(&worker->bench);
+    pthread_barrier_wait(worker->end);
+    return NULL;
+}
+
+/* All threads stand at the barrier before the clock starts, and the clock stops when all are through. */
+static void run_parallel(struct ullage_bench_run *run, uint64_t iterations)
+{
+    unsigned threads = run->one.threads, started = 0;
+    pthread_barrier_t begin, end;
+    pthread_t *ids = calloc(threads, sizeof *ids);
+    struct worker *workers = calloc(threads, sizeof *workers);
+    pthread_barrier_init(&begin, NULL, threads + 1);
+    pthread_barrier_init(&end, NULL, threads + 1);
+    pthread_barrier_init(&run->together, NULL, threads);
+    for (; ids != NULL && workers != NULL && started < threads; started++) {
+        workers[started] = (struct worker) {
+            { iterations, run->one.argument, started, threads, run }, run, &begin, &end };
+        if (pthread_create(&ids[started], NULL, ull_bench_body_in_thread, &workers[started]) != 0)
+            break;
+    }
+    if (started < threads) { /* those that run stand at the barrier for ever: this process ends without them */
+        say(run, "fail only %u of %u threads could be started", started, threads);
+        say(run, "end");
+        _exit(0);
+    }
+    ull_clock_start(&run->clock);
+    pthread_barrier_wait(&begin);
+    pthread_barrier_wait(&end);
+    ull_clock_stop(&run->clock);
+    for (unsigned i = 0; i < threads; i++)
+        pthread_join(ids[i], NULL);
+    free(ids);
+    free(workers);
+}
+
+__attribute__((noinline)) static void ull_bench_body_alone(struct ullage_bench_run *run, uint64_t iterations)
+{
+    struct ullage_bench bench = { iterations, run->one.argument, 0, 1, run };
+    ull_clock_start(&run->clock);
+    run->one.function(&bench);
+    ull_clock_stop(&run->clock);
+    if (getpid() != run->pid)
+        _exit(0); /* it forked, and the copy came back */
+}
+
+static void run_body(struct ullage_bench_run *run, uint64_t iterations)
+{
+    memset(&run->clock.sum, 0, sizeof run->clock.sum);
+    run->resets = 0;
+    ull_clock_reset_peak();
+    if (run->one.threads > 1)
+        run_parallel(run, iterations);
+    else
+        ull_bench_body_alone(run, iterations);
+    if (run->misused_clock && !run->failed) {
+        run->failed = true;
+        snprintf(run->why, sizeof run->why, "stop_clock and start_clock are not for parallel benchmarks");
+    }
+}
+
+static bool is_over(const struct ullage_bench_run *run)
+{
+    return run->skipped || run->failed;
+}
+
+/* More and more iterations, never more than a hundred times as many at once, until it takes as long as was asked for. */
+static uint64_t calibrate(struct ullage_bench_run *run)
+{
+    uint64_t iterations = 1;
+    for (;;) {
+        run_body(run, iterations);
+        uint64_t took = run->clock.sum.wall_ns;
+        if (is_over(run) || took >= run->time_ns || iterations >= ITERATIONS_MAX)
+            break;
+        double wanted = took > 0 ? (double)run->time_ns / (double)took * (double)iterations : (double)iterations * 100;
+        if (took * 2 >= run->time_ns) { /* near enough to be trusted */
+            iterations = wanted > (double)iterations ? (uint64_t)ceil(wanted) : iterations;
+            break;
+        }
+        wanted *= 1.2;
+        uint64_t most = iterations * 100;
+        iterations = wanted >= (double)most ? most : wanted <= (double)iterations ? iterations + 1 : (uint64_t)wanted;
+    }
+    return iterations < ITERATIONS_MAX ? iterations : ITERATIONS_MAX;
+}
+
+/* ---- what it gave ---- */
+
+static void say_usage(const struct ullage_bench_run *run)
+{
+    const struct ull_usage *sum = &run->clock.sum;
+    double n = (double)run->iterations * run->one.threads;
+    say_metric(run, "ns/op", -1, false, (double)sum->wall_ns / n);
+    if (run->bytes > 0 && sum->wall_ns > 0)
+        say_metric(run, "MB/s", 1, false, (double)run->bytes * n * 1e3 / (double)sum->wall_ns);
+    say_metric(run, "cpu-ns/op", -1, false, (double)sum->cpu_ns / n);
+    say_metric(run, "user-ns/op", -1, false, (double)sum->user_ns / n);
+    say_metric(run, "sys-ns/op", -1, false, (double)sum->sys_ns / n);
+    if (run->clock.perf_instructions >= 0 && sum->instructions > 0)
+        say_metric(run, "instructions/op", -1, false, (double)sum->instructions / n);
+    if (run->clock.perf_cycles >= 0 && sum->cycles > 0)
+        say_metric(run, "cycles/op", -1, false, (double)sum->cycles / n);
+    say_metric(run, "minor-faults/op", -1, false, (double)sum->minor_faults / n);
+    say_metric(run, "major-faults/op", -1, false, (double)sum->major_faults / n);
+    say_metric(run, "voluntary-switches/op", -1, false, (double)sum->voluntary_switches / n);
+    say_metric(run, "involuntary-switches/op", -1, false, (double)sum->involuntary_switches / n);
+    uint64_t peak = ull_clock_peak_bytes();
+    if (peak > 0)
+        say_metric(run, "peak-rss-bytes", -1, false, (double)peak);
+    for (unsigned i = 0; i < run->metric_count; i++)
+        say_metric(run, run->metrics[i].name, run->metrics[i].better, false, run->metrics[i].value);
+}
+
+static void say_counts(struct ullage_bench_run *run)
+{
+    struct ullage_recording_counts counts = { .size = sizeof counts };
+    double n = (double)run->iterations * run->one.threads;
+    int result = run->counts(&counts);
+    if (result != 0) {
+        run->failed = true;
+        snprintf(run->why, sizeof run->why, "allocations could not be counted: %s", result == -ENODATA
+            ? "the interposer made no ledger (is ULLAGE_DIR writable?)" : strerror(-result));
+        return;
+    }
+    if (counts.missed > 0)
+        say(run, "note %" PRIu64 " allocations or frees could not be counted exactly", counts.missed);
+    bool exact = counts.missed == 0;
+    say_metric(run, "allocs/op", -1, exact, (double)counts.allocations / n);
+    say_metric(run, "B/op", -1, exact, (double)counts.requested_bytes / n);
+    say_metric(run, "peak-live-bytes", -1, exact, (double)counts.peak_bytes);
+    say_metric(run, "leaked-B/op", -1, exact, (double)(counts.requested_bytes - counts.freed_bytes) / n);
+}
+
+static void say_outcome(const struct ullage_bench_run *run)
+{
+    if (run->skipped)
+        say(run, "skip %s", run->why);
+    else if (run->failed)
+        say(run, "fail %s", run->why);
+}
+
+/* ---- finding the benchmark ---- */
+
+static int find_case(void *context, const struct ull_case *one)
+{
+    struct ullage_bench_run *run = context;
+    if (!one->is_group) {
+        if (run->pass == PASS_LIST)
+            say(run, "name %s", one->name);
+        else if (strcmp(one->name, run->wanted) == 0)
+            run->one = *one, run->found = true;
+        return run->found;
+    }
+    size_t length = strlen(one->name);
+    if (run->pass != PASS_LIST && (strncmp(one->name, run->wanted, length) != 0 || run->wanted[length] != '/'))
+        return 0;
+    struct ullage_bench bench = { 1, one->argument, 0, 1, run };
+    run->group = one;
+    one->function(&bench); /* runs the wanted one in ullage_bench_sub() */
+    run->group = NULL;
+    return run->found;
+}
+
+static void perform(struct ullage_bench_run *run);
+
+void ullage_bench_sub(struct ullage_bench *b, const char *name, ullage_bench_fn function, int64_t argument)
+{
+    struct ullage_bench_run *run = b->run;
+    char whole[ULL_BENCH_NAME_BYTES];
+    if (run->group == NULL) {
+        ullage_bench_fail(b, "ullage_bench_sub() outside of a group's body");
+        return;
+    }
+    int length = snprintf(whole, sizeof whole, "%s/%s", run->group->name, name);
+    if (length < 0 || (size_t)length >= sizeof whole || name[0] == '\0' || strpbrk(name, " \t\n") != NULL)
+        return;
+    if (run->pass == PASS_LIST) {
+        say(run, "name %s", whole);
+    } else if (!run->found && strcmp(whole, run->wanted) == 0) {
+        const struct ull_case *group = run->group;
+        run->found = true;
+        run->one = (struct ull_case) { .function = function, .argument = argument, .threads = 1 };
+        run->group = NULL;
+        perform(run);
+        run->group = group;
+    }
+}
+
+/* ---- the passes ---- */
+
+static unsigned tasks(void)
+{
+    DIR *stream = opendir("/proc/self/task");
+    unsigned count = 0;
+    if (stream == NULL)
+        return 1;
+    for (const struct dirent *entry; (entry = readdir(stream)) != NULL;)
+        count += entry->d_name[0] != '.';
+    closedir(stream);
+    return count;
+}
+
+/* Detached threads may be on their way out: a moment is theirs. */
+static void look_for_threads(const struct ullage_bench_run *run, unsigned before)
+{
+    unsigned now = tasks();
+    for (int tries = 0; now > before && tries < 20; tries++) {
+        usleep(5000);
+        now = tasks();
+    }
+    if (now > before)
+        say(run, "note left %u thread%s running", now - before, now - before == 1 ? "" : "s");
+}
+
+static void count_pass(struct ullage_bench_run *run)
+{
+    run_body(run, 1);
+    run->resets_expected = run->resets > 0;
+    run->clock.resume = run->resets_expected ? NULL : run->resume; /* else ullage_bench_reset_clock() sets it */
+    run->clock.pause = run->pause;
+    run->counted = true;
+    if (!is_over(run))
+        run_body(run, run->iterations);
+    run->pause();
+    if (!is_over(run) && run->resets_expected && run->resets == 0) {
+        run->failed = true;
+        snprintf(run->why, sizeof run->why, "it resets the clock in one call and not in another");
+    }
+    if (!is_over(run))
+        say_counts(run);
+}
+
+static void perform(struct ullage_bench_run *run)
+{
+    unsigned before = tasks();
+    if (run->one.threads > 1)
+        say(run, "threads %u", run->one.threads);
+    switch (run->pass) {
+    case PASS_CALIBRATE:
+        run->iterations = calibrate(run);
+        break;
+    case PASS_TIME:
+        run_body(run, run->iterations >= 10 ? run->iterations / 10 : 1);
+        run->metric_count = 0;
+        if (!is_over(run))
+            run_body(run, run->iterations);
+        if (!is_over(run))
+            say_usage(run);
+        break;
+    case PASS_COUNT:
+        count_pass(run);
+        break;
+    case PASS_LIST:
+        break;
+    }
+    say(run, "iterations %" PRIu64, run->iterations);
+    say_outcome(run);
+    look_for_threads(run, before);
+}
+
+/* ---- the request ---- */
+
+static bool parse_request(struct ullage_bench_run *run, const char *text)
+{
+    static const char *const passes[] = { "list", "calibrate", "time", "count" };
+    char pass[16];
+    int at = 0, pass_index = 0;
+    if (sscanf(text, "%d %15s %" SCNu64 " %" SCNu64 " %n", &run->fd, pass, &run->iterations, &run->time_ns, &at) < 4)
+        return false;
+    while (pass_index < 4 && strcmp(passes[pass_index], pass) != 0)
+        pass_index++;
+    run->pass = (enum pass)pass_index;
+    snprintf(run->wanted, sizeof run->wanted, "%s", text + at);
+    return pass_index < 4 && (run->pass == PASS_LIST || (at > 0 && run->iterations > 0));
+}
+
+/* Out of the way of what the benchmark opens. */
+static void move_away(struct ullage_bench_run *run)
+{
+    int high = fcntl(run->fd, F_DUPFD_CLOEXEC, CHILD_FD);
+    if (high >= 0) {
+        close(run->fd);
+        run->fd = high;
+    } else {
+        fcntl(run->fd, F_SETFD, FD_CLOEXEC);
+    }
+}
+
+static bool find_recorder(struct ullage_bench_run *run)
+{
+    *(void **)&run->pause = dlsym(RTLD_DEFAULT, "ullage_recording_pause");
+    *(void **)&run->resume = dlsym(RTLD_DEFAULT, "ullage_recording_resume");
+    *(void **)&run->counts = dlsym(RTLD_DEFAULT, "ullage_recording_counts");
+    struct ullage_recording_counts counts = { .size = sizeof counts };
+    return run->pause != NULL && run->resume != NULL && run->counts != NULL && run->counts(&counts) == 0;
+}
+
+static void say_build(const struct ullage_bench_run *run, const struct ullage_bench_build *build)
+{
+    const char *preload = getenv("LD_PRELOAD");
+    say(run, "build %s", build != NULL && build->compiler != NULL ? build->compiler : "");
+    say(run, "flags %s", build != NULL && build->flags != NULL ? build->flags : "");
+    say(run, "optimized %d", build == NULL || build->optimized);
+    say(run, "allocator %s", preload != NULL && run->pass != PASS_COUNT ? preload : "");
+}
+
+int ull_child_main(const struct ullage_bench_build *build)
+{
+    static struct ullage_bench_run run; /* static: it is large, and the stack is the benchmark's */
+    const char *text = getenv(ULL_BENCH_CHILD);
+    if (text == NULL)
+        return -1;
+    run.pid = getpid();
+    if (!parse_request(&run, text)) {
+        fprintf(stderr, "%s: '%s' is no request: unset it\n", ULL_BENCH_CHILD, text);
+        return 1;
+    }
+    unsetenv(ULL_BENCH_CHILD);
+    move_away(&run);
+    say(&run, "hello");
+    say_build(&run, build);
+    ull_clock_init(&run.clock);
+    if (run.pass == PASS_COUNT && !find_recorder(&run)) {
+        say(&run, "fail the interposer is not there: allocations cannot be counted");
+    } else {
+        (void)ull_registry_each(find_case, &run);
+        if (run.pass != PASS_LIST && !run.found)
+            say(&run, "fail there is no such benchmark");
+        else if (run.found && run.group == NULL && run.one.name[0] != '\0')
+            perform(&run);
+    }
+    say(&run, "end");
+    return 0;
+}

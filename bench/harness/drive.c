@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* drive.c - a repetition seen from outside: the request, the lines that came back, and how the process ended. */
+#include "config.h"
+
+#include "harness.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum { NAMES_MAX = 100000, LIST_TIMEOUT_MS = 60000 };
+
+/* As the last child said them: the same of each child of a program. */
+static struct { char compiler[256], flags[1024], allocator[512]; int optimized; } described = { .optimized = 1 };
+
+void ull_drive_describe(struct ullage_bench_report *report)
+{
+    (void)ullage_bench_set_text(&report->compiler, described.compiler);
+    (void)ullage_bench_set_text(&report->flags, described.flags);
+    (void)ullage_bench_set_text(&report->allocator, described.allocator);
+    report->optimized = described.optimized != 0;
+}
+
+void ull_drive_note(struct ullage_bench_result *result, const char *note)
+{
+    char joined[1024];
+    if (strstr(result->note, note) != NULL)
+        return;
+    snprintf(joined, sizeof joined, "%s%s%s", result->note, result->note[0] != '\0' ? "; " : "", note);
+    (void)ullage_bench_set_text(&result->note, joined);
+}
+
+/* ---- lines ---- */
+
+/* The next line without its end; NULL after the last whole one. */
+static char *next_line(char **at)
+{
+    char *line = *at, *end = line != NULL ? strchr(line, '\n') : NULL;
+    if (end == NULL)
+        return NULL;
+    *end = '\0';
+    *at = end + 1;
+    return line;
+}
+
+/* What follows "WORD " in the line; NULL: another word. */
+static const char *after(const char *line, const char *word)
+{
+    size_t length = strlen(word);
+    return strncmp(line, word, length) == 0 && line[length] == ' ' ? line + length + 1 : NULL;
+}
+
+static void fail(struct ullage_bench_result *result, enum ullage_bench_status status, const char *message)
+{
+    result->status = status;
+    (void)ullage_bench_set_text(&result->message, message);
+}
+
+struct parsed {
+    bool hello, end;
+    uint64_t iterations;
+    unsigned threads;
+};
+
+/* A metric is kept only when the repetition turns out to be whole: see take_metrics(). */
+static void take_line(struct parsed *parsed, struct ullage_bench_result *result, const char *line)
+{
+    const char *text;
+    if (strcmp(line, "hello") == 0)
+        parsed->hello = true;
+    else if (strcmp(line, "end") == 0)
+        parsed->end = true;
+    else if ((text = after(line, "iterations")) != NULL)
+        parsed->iterations = strtoull(text, NULL, 10);
+    else if ((text = after(line, "threads")) != NULL)
+        parsed->threads = (unsigned)strtoul(text, NULL, 10);
+    else if ((text = after(line, "note")) != NULL)
+        ull_drive_note(result, text);
+    else if ((text = after(line, "skip")) != NULL)
+        fail(result, ULLAGE_BENCH_SKIPPED, text);
+    else if ((text = after(line, "fail")) != NULL)
+        fail(result, ULLAGE_BENCH_FAILED, text);
+    else if ((text = after(line, "build")) != NULL)
+        snprintf(described.compiler, sizeof described.compiler, "%s", text);
+    else if ((text = after(line, "flags")) != NULL)
+        snprintf(described.flags, sizeof described.flags, "%s", text);
+    else if ((text = after(line, "allocator")) != NULL)
+        snprintf(described.allocator, sizeof described.allocator, "%s", text[0] != '\0' ? text : "the program's own");
+    else if ((text = after(line, "optimized")) != NULL)
+        described.optimized = text[0] != '0';
+}
+
+static int take_metric(struct ullage_bench_result *result, const char *text)
+{
+    char name[64];
+    int better, exact;
+    double value;
+    if (sscanf(text, "%63s %d %d %lf", name, &better, &exact, &value) != 4 || !isfinite(value))
+        return 0;
+    return ullage_bench_result_sample(result, name, better, exact != 0, value);
+}
+
+/* ---- how it ended ---- */
+
+/* The last line it printed, as a second half of a message. */
+static const char *last_words(const struct ull_spawned *spawned, char *room, size_t bytes)
+{
+    size_t length = strlen(spawned->printed);
+    while (length > 0 && spawned->printed[length - 1] == '\n')
+        length--;
+    size_t begin = length;
+    while (begin > 0 && spawned->printed[begin - 1] != '\n')
+        begin--;
+    snprintf(room, bytes, "%s%.*s", length > begin ? ": " : "", (int)(length - begin), spawned->printed + begin);
+    return room;
+}
+
+bool ull_drive_judge(struct ullage_bench_result *result, const struct ull_spawned *spawned, bool complete, unsigned timeout_ms)
+{
+    char message[512], words[300];
+    last_words(spawned, words, sizeof words);
+    if (spawned->left_processes && !spawned->timed_out)
+        ull_drive_note(result, "left processes behind (killed)");
+    if (spawned->timed_out) {
+        snprintf(message, sizeof message, "no end within %g s (--timeout)%s", timeout_ms / 1e3, words);
+        fail(result, ULLAGE_BENCH_TIMED_OUT, message);
+    } else if (WIFSIGNALED(spawned->status)) {
+        const char *name = sigabbrev_np(WTERMSIG(spawned->status));
+        snprintf(message, sizeof message, "ended by signal SIG%s%s%s", name != NULL ? name : "?",
+            complete ? ", after it was measured" : "", words);
+        fail(result, ULLAGE_BENCH_CRASHED, message);
+    } else if (result->status == ULLAGE_BENCH_OK && !complete) {
+        snprintf(message, sizeof message, "called exit(%d) while it was measured%s", WEXITSTATUS(spawned->status), words);
+        fail(result, ULLAGE_BENCH_EXITED, message);
+    } else if (result->status == ULLAGE_BENCH_OK && WEXITSTATUS(spawned->status) != 0) {
+        snprintf(message, sizeof message, "exit status %d%s", WEXITSTATUS(spawned->status), words);
+        fail(result, ULLAGE_BENCH_FAILED, message);
+    }
+    return result->status == ULLAGE_BENCH_OK;
+}
+
+/* ---- a repetition ---- */
+
+static const char *const pass_names[] = { "calibrate", "time", "count" };
+
+static int sample_benchmark(const struct ullage_bench_subject *subject, struct ullage_bench_request *request,
+    struct ullage_bench_result *result, char *error)
+{
+    char text[ULL_BENCH_NAME_BYTES + 128], directory[512], run_id[128];
+    char *const more[] = { directory, run_id, (char *)"ULLAGE_MIN_BYTES=0", (char *)"ULLAGE_SAMPLE_BYTES=0",
+        (char *)"ULLAGE_START=paused", NULL };
+    bool counting = request->pass == ULLAGE_BENCH_COUNT;
+    struct ull_spawned spawned;
+    snprintf(text, sizeof text, "%s %" PRIu64 " %" PRIu64 " %s", pass_names[request->pass],
+        request->iterations > 0 ? request->iterations : 1, request->time_ns, result->name);
+    snprintf(directory, sizeof directory, "ULLAGE_DIR=%s", counting ? request->ledger_directory : "");
+    snprintf(run_id, sizeof run_id, "ULLAGE_RUN_ID=%s", counting ? request->run_id : "");
+    const struct ull_spawn spawn = { .subject = subject, .timeout_ms = request->timeout_ms, .cpu_count = request->cpu_count,
+        .request = text, .more = counting ? more : NULL, .preload = counting ? request->preload : NULL };
+    int error_number = ull_spawn_run(&spawn, &spawned, error);
+    if (error_number != 0)
+        return error_number;
+    struct parsed parsed = { .threads = 1 };
+    char *at = spawned.lines, *copy = spawned.lines != NULL ? strdup(spawned.lines) : NULL, *again = copy;
+    for (const char *line; (line = next_line(&at)) != NULL;)
+        take_line(&parsed, result, line);
+    int outcome = 0;
+    if (!parsed.hello && !spawned.timed_out && !WIFSIGNALED(spawned.status)) {
+        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%s: not a benchmark program (one that ends with ULLAGE_BENCH_MAIN()); of any "
+            "other command: ullage bench exec", subject->command[0]);
+        outcome = -ENOEXEC;
+    } else if (ull_drive_judge(result, &spawned, parsed.end, request->timeout_ms)) {
+        if (request->pass == ULLAGE_BENCH_CALIBRATE)
+            request->iterations = parsed.iterations > 0 ? parsed.iterations : 1;
+        if (counting)
+            result->count_iterations = request->iterations;
+        else
+            result->iterations = request->iterations;
+        result->threads = parsed.threads;
+        if (spawned.printed_bytes > 0 && !counting)
+            ull_drive_note(result, "prints while it is measured");
+        for (const char *line; outcome == 0 && (line = next_line(&again)) != NULL;)
+            if (after(line, "metric") != NULL)
+                outcome = take_metric(result, after(line, "metric"));
+        if (outcome == -ENOMEM)
+            snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "not enough memory");
+    }
+    free(copy);
+    free(spawned.lines);
+    return outcome;
+}
+
+int ullage_bench_sample(const struct ullage_bench_subject *subject, struct ullage_bench_request *request,
+    struct ullage_bench_result *result, char *error)
+{
+    if (subject->whole_program)
+        return ull_whole_sample(subject, request, result, error);
+    return sample_benchmark(subject, request, result, error);
+}
+
+/* ---- listing ---- */
+
+/* A part of the name; several, separated by commas: any of them. NULL: all. */
+static bool passes(const char *name, const char *filter)
+{
+    if (filter == NULL || filter[0] == '\0')
+        return true;
+    for (const char *at = filter; *at != '\0';) {
+        char part[ULL_BENCH_NAME_BYTES];
+        size_t length = strcspn(at, ",");
+        snprintf(part, sizeof part, "%.*s", (int)(length < sizeof part ? length : sizeof part - 1), at);
+        if (length > 0 && strstr(name, part) != NULL)
+            return true;
+        at += length + (at[length] == ',');
+    }
+    return false;
+}
+
+void ullage_bench_names_free(char **names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+}
+
+static int keep_name(char ***names, size_t *count, const char *name)
+{
+    char **grown = *count < NAMES_MAX ? realloc(*names, (*count + 1) * sizeof **names) : NULL;
+    if (grown == NULL)
+        return -ENOMEM;
+    *names = grown;
+    grown[*count] = NULL;
+    int result = ullage_bench_set_text(&grown[*count], name);
+    if (result == 0)
+        (*count)++;
+    return result;
+}
+
+int ullage_bench_list(
+    const struct ullage_bench_subject *subject, const char *filter, char ***names, size_t *count, char *error)
+{
+    const struct ull_spawn spawn = { .subject = subject, .timeout_ms = LIST_TIMEOUT_MS, .request = "list 1 0 " };
+    struct ull_spawned spawned;
+    struct parsed parsed = { .threads = 1 };
+    struct ullage_bench_result unused = { .name = NULL };
+    *names = NULL;
+    *count = 0;
+    int result = ull_spawn_run(&spawn, &spawned, error);
+    if (result != 0)
+        return result;
+    (void)ullage_bench_set_text(&unused.note, "");
+    char *at = spawned.lines;
+    for (const char *line; result == 0 && (line = next_line(&at)) != NULL;) {
+        const char *name = after(line, "name");
+        if (name == NULL)
+            take_line(&parsed, &unused, line);
+        else if (passes(name, filter))
+            result = keep_name(names, count, name);
+    }
+    if (result != 0) {
+        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "not enough memory for its list of benchmarks");
+    } else if (!parsed.hello) {
+        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%s: not a benchmark program (one that ends with ULLAGE_BENCH_MAIN()); of any "
+            "other command: ullage bench exec", subject->command[0]);
+        result = -ENOEXEC;
+    } else if (!parsed.end) {
+        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%s: it ended while its benchmarks were listed: does a group crash, or exit?",
+            subject->command[0]);
+        result = -ECHILD;
+    }
+    if (result != 0) {
+        ullage_bench_names_free(*names, *count);
+        *names = NULL;
+        *count = 0;
+    }
+    free(unused.note);
+    free(unused.message);
+    free(spawned.lines);
+    return result;
+}
