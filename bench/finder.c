@@ -2,6 +2,8 @@
 /*
  * finder.c - what the interposer costs: pairs of malloc and free, alone and as variants under it. See make bench.
  */
+#include "steps.h"
+
 #include <ullage/bench.h>
 #include <ullage/profile.h>
 
@@ -11,10 +13,10 @@
 
 enum { OTHERS = 1000000, OTHER_BYTES = 100 };
 
-static void pairs(struct ullage_bench *b, size_t bytes, size_t written)
+static void pairs(uint64_t iterations, size_t bytes, size_t written)
 {
-    for (uint64_t i = 0; i < b->iterations; i++) {
-        char *p = malloc(bytes);
+    for (uint64_t i = 0; i < iterations; i++) {
+        char *p = (char *)malloc(bytes);
         ullage_bench_keep(p);
         memset(p, 1, written);
         ullage_bench_keep(p);
@@ -25,23 +27,23 @@ static void pairs(struct ullage_bench *b, size_t bytes, size_t written)
 /* One byte of each is written. */
 ULLAGE_BENCH_ARGS(malloc_free, 64, 1024, 16384, 65536, 262144, 1048576, 4194304, 16777216)
 {
-    pairs(b, (size_t)b->argument, 1);
+    pairs(b->iterations, (size_t)b->argument, 1);
 }
 
 ULLAGE_BENCH_ARGS(malloc_fill_free, 4096, 65536, 1048576)
 {
     ullage_bench_bytes(b, (uint64_t)b->argument);
-    pairs(b, (size_t)b->argument, (size_t)b->argument);
+    pairs(b->iterations, (size_t)b->argument, (size_t)b->argument);
 }
 
 /* As in a program that holds something meanwhile. */
 ULLAGE_BENCH(malloc_free_beside_1000000)
 {
-    void **others = malloc(OTHERS * sizeof *others);
+    void **others = (void **)malloc(OTHERS * sizeof *others);
     for (int i = 0; others != NULL && i < OTHERS; i++)
         others[i] = malloc(OTHER_BYTES);
     ullage_bench_reset_clock(b);
-    pairs(b, 64, 1);
+    pairs(b->iterations, 64, 1);
     ullage_bench_stop_clock(b);
     for (int i = 0; others != NULL && i < OTHERS; i++)
         free(others[i]);
@@ -51,7 +53,7 @@ ULLAGE_BENCH(malloc_free_beside_1000000)
 ULLAGE_BENCH(calloc_free_1048576)
 {
     for (uint64_t i = 0; i < b->iterations; i++) {
-        char *p = calloc(1, 1048576);
+        char *p = (char *)calloc(1, 1048576);
         ullage_bench_keep(p);
         free(p);
     }
@@ -62,7 +64,7 @@ ULLAGE_BENCH(realloc_grow_to_65536)
     for (uint64_t i = 0; i < b->iterations; i++) {
         char *p = NULL;
         for (size_t bytes = 64; bytes <= 65536; bytes *= 2) {
-            p = realloc(p, bytes);
+            p = (char *)realloc(p, bytes);
             ullage_bench_keep(p);
         }
         free(p);
@@ -71,7 +73,7 @@ ULLAGE_BENCH(realloc_grow_to_65536)
 
 ULLAGE_BENCH_PARALLEL(malloc_free_100000, 1, 2)
 {
-    pairs(b, 100000, 1);
+    pairs(b->iterations, 100000, 1);
 }
 
 /* A resource that is held and released, as a connection is. */
@@ -88,12 +90,8 @@ ULLAGE_BENCH(live_profile_add_remove)
 ULLAGE_BENCH(harness_clock)
 {
     struct timespec begun, ended;
-    uint64_t state = 1;
     clock_gettime(CLOCK_MONOTONIC, &begun);
-    for (uint64_t i = 0; i < b->iterations; i++) {
-        state = state * 6364136223846793005U + 1442695040888963407U;
-        ullage_bench_keep(&state);
-    }
+    steps(b->iterations);
     clock_gettime(CLOCK_MONOTONIC, &ended);
     double ns = (double)(ended.tv_sec - begun.tv_sec) * 1e9 + (double)(ended.tv_nsec - begun.tv_nsec);
     ullage_bench_metric(b, "by-hand-ns/op", ns / (double)b->iterations, -1);

@@ -41,7 +41,7 @@ bench_cflags = $(AM_CFLAGS) -O2
 if WITH_PRELOAD
 noinst_PROGRAMS += bench_finder
 endif
-bench_finder_SOURCES = bench/finder.c
+bench_finder_SOURCES = bench/finder.c bench/steps.h
 bench_finder_CPPFLAGS = -I$(top_srcdir)/include '-DULLAGE_BENCH_FLAGS="$(CFLAGS)"'
 bench_finder_CFLAGS = $(bench_cflags)
 bench_finder_LDADD = libullage-bench.la libullage.la
@@ -60,9 +60,15 @@ bench_backtrace_LDADD = libullage-bench.la libullage.la $(JEMALLOC_LIBS)
 bench_backtrace_LDFLAGS = $(bench_ldflags)
 
 ## A loop with a clock of its own: what the harness is held against. And what the decision by time is worth.
-noinst_PROGRAMS += loop bench_power
-loop_SOURCES = bench/loop.c
+if WITH_PRELOAD
+noinst_PROGRAMS += loop
+endif
+noinst_PROGRAMS += bench_power
+loop_SOURCES = bench/loop.c bench/steps.h
+loop_CPPFLAGS = -I$(top_srcdir)/include
 loop_CFLAGS = $(bench_cflags)
+loop_LDADD = $(bench_finder_LDADD)
+loop_LDFLAGS = $(bench_ldflags) -Wl,--no-as-needed
 bench_power_SOURCES = bench/power.c tools/bench/stats.h tools/bench/stats.c tools/bench/trial.h tools/bench/trial.c
 bench_power_CPPFLAGS = -I$(top_srcdir)/tools/bench
 bench_power_CFLAGS = $(bench_cflags)
@@ -72,7 +78,7 @@ bench_power_LDADD = -lm
 noinst_PROGRAMS += held
 held_SOURCES = bench/held.c
 held_CFLAGS = $(bench_cflags)
-EXTRA_DIST += bench/cost.sh bench/servers.sh bench/null.sh bench/performance.sh bench/baseline.json
+EXTRA_DIST += bench/cost.sh bench/servers.sh bench/null.sh bench/table.jq bench/performance.sh bench/baseline.json
 
 bench_environment = ULLAGE='$(abs_top_builddir)/ullage' ULLAGE_PRELOAD='$(abs_top_builddir)/.libs/libullage-preload.so' \
 	PRELOAD='$(abs_top_builddir)/.libs/libullage-preload.so' BUILD='$(abs_top_builddir)' SOURCE='$(abs_top_srcdir)'

@@ -13,7 +13,7 @@ BATS_LOG_DRIVER = $(TEST_LOG_DRIVER)
 BATS_LOG_COMPILER = $(top_srcdir)/tests/lib/bats-tap.sh
 
 ## ---- units ----
-UNIT_TESTS = test_base test_flag test_format test_ledger test_sampling test_span test_view
+UNIT_TESTS = test_base test_bench_format test_bench_result test_flag test_format test_ledger test_sampling test_span test_stats test_trial test_view
 if WITH_CRITERION
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -26,6 +26,14 @@ test_base_SOURCES = tests/unit/test_base.c
 test_base_CPPFLAGS = $(unit_cppflags)
 test_base_CFLAGS = $(unit_cflags)
 test_base_LDADD = $(write_libs)
+test_bench_format_SOURCES = tests/unit/test_bench_format.c
+test_bench_format_CPPFLAGS = $(unit_cppflags)
+test_bench_format_CFLAGS = $(unit_cflags)
+test_bench_format_LDADD = libull-bench.la $(JANSSON_LIBS) $(CRITERION_LIBS) -lm
+test_bench_result_SOURCES = tests/unit/test_bench_result.c
+test_bench_result_CPPFLAGS = $(unit_cppflags)
+test_bench_result_CFLAGS = $(unit_cflags)
+test_bench_result_LDADD = libull-bench.la $(CRITERION_LIBS) -lm
 test_flag_SOURCES = tests/unit/test_flag.c
 test_flag_CPPFLAGS = $(unit_cppflags)
 test_flag_CFLAGS = $(unit_cflags)
@@ -46,6 +54,14 @@ test_span_SOURCES = tests/unit/test_span.c
 test_span_CPPFLAGS = $(unit_cppflags)
 test_span_CFLAGS = $(unit_cflags)
 test_span_LDADD = $(write_libs)
+test_stats_SOURCES = tests/unit/test_stats.c tools/bench/stats.h tools/bench/stats.c
+test_stats_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/tools
+test_stats_CFLAGS = $(unit_cflags)
+test_stats_LDADD = $(CRITERION_LIBS) -lm
+test_trial_SOURCES = tests/unit/test_trial.c tools/bench/stats.h tools/bench/stats.c tools/bench/trial.h tools/bench/trial.c
+test_trial_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/tools
+test_trial_CFLAGS = $(unit_cflags)
+test_trial_LDADD = $(CRITERION_LIBS) -lm
 test_view_SOURCES = tests/unit/test_view.c tests/lib/scratch.h
 test_view_CPPFLAGS = $(unit_cppflags)
 test_view_CFLAGS = $(unit_cflags)
@@ -66,16 +82,38 @@ race_profile_LDADD = libull-write.la
 
 ## ---- the command, and the programs that it looks into ----
 if WITH_PRELOAD
-check_PROGRAMS += race_preload churn accuracy calls plugins
+check_PROGRAMS += race_preload churn accuracy calls plugins bench_patterns bench_subject bench_subject_slow bench_threads write_formats
 check_LTLIBRARIES += plugin_a.la plugin_b.la
 if WITH_BATS
-TESTS += tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/death.bats tests/cli/harm.bats \
+TESTS += tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/bench.bats tests/cli/bench_formats.bats tests/cli/death.bats tests/cli/harm.bats \
 	tests/cli/hostile.bats tests/cli/jemalloc.bats tests/cli/peers.bats tests/cli/profiles.bats \
 	tests/cli/preload.bats tests/cli/report.bats tests/cli/run.bats tests/cli/soak.bats tests/cli/trees.bats
 endif
 TESTS += tests/cli/demo.sh tests/lib/check-install.sh
 endif
 race_preload_SOURCES = tests/race/race_preload.c
+bench_program_cflags = $(AM_CFLAGS) -g -O2 -fno-builtin
+bench_patterns_SOURCES = tests/cli/bench_patterns.c
+bench_patterns_CPPFLAGS = -I$(top_srcdir)/include
+bench_patterns_CFLAGS = $(bench_program_cflags)
+bench_patterns_LDADD = libullage-bench.la
+bench_patterns_LDFLAGS = $(bench_ldflags)
+bench_subject_SOURCES = tests/cli/bench_subject.c
+bench_subject_CPPFLAGS = -I$(top_srcdir)/include
+bench_subject_CFLAGS = $(bench_program_cflags)
+bench_subject_LDADD = libullage-bench.la
+bench_subject_LDFLAGS = $(bench_ldflags)
+bench_subject_slow_SOURCES = tests/cli/bench_subject.c
+bench_subject_slow_CPPFLAGS = -I$(top_srcdir)/include -DPLANT_MORE_TIME
+bench_subject_slow_CFLAGS = $(bench_program_cflags)
+bench_subject_slow_LDADD = libullage-bench.la
+bench_subject_slow_LDFLAGS = $(bench_ldflags)
+bench_threads_SOURCES = tests/cli/bench_threads.c
+bench_threads_CFLAGS = $(bench_program_cflags)
+write_formats_SOURCES = tests/cli/write_formats.c
+write_formats_CPPFLAGS = -I$(top_srcdir)/include
+write_formats_LDADD = libullage-bench.la
+write_formats_LDFLAGS = $(bench_ldflags)
 churn_SOURCES = tests/cli/churn.c
 churn_CFLAGS = $(AM_CFLAGS) -g
 accuracy_SOURCES = tests/cli/accuracy.c
@@ -113,7 +151,7 @@ fuzz: fuzz_ledger
 	./fuzz_ledger -max_total_time=$(FUZZ_SECONDS) -max_len=70000 -timeout=10 -print_final_stats=1 fuzz-corpus
 
 EXTRA_DIST += tests/lib/lsan.supp tests/lib/bats-tap.sh tests/lib/check-includes.sh tests/lib/check-symbols.sh tests/lib/check-docs.sh \
-	tests/lib/check-install.sh tests/cli/common.bash tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/harm.bats tests/cli/jemalloc.bats \
+	tests/lib/check-install.sh tests/cli/common.bash tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/bench.bats tests/cli/bench_formats.bats tests/cli/harm.bats tests/cli/jemalloc.bats \
 	tests/cli/death.bats tests/cli/hostile.bats tests/cli/profiles.bats tests/cli/jemalloc_double.c tests/cli/peers.bats tests/cli/preload.bats tests/cli/soak.bats tests/race/soak.cc \
 	tests/cli/report.bats tests/cli/run.bats tests/cli/demo.sh tests/cli/forms.cc tests/cli/accuracy-check.py tests/cli/kill-check.py \
 	tests/cli/kill-tree.py tests/cli/trees.bats

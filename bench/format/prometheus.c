@@ -122,7 +122,7 @@ static void put_spreads(FILE *to, const struct ullage_bench_report *report)
         if (metric == NULL || metric->sample_count < 2)
             continue;
         if (first)
-            put_head(to, "op_seconds_spread_ratio", "Half the distance of the quartiles of the time, as a share of the median.");
+            put_head(to, "op_seconds_spread_ratio", "Half the distance of the time's quartiles, as a share of the median.");
         first = false;
         put_series(to, "op_seconds_spread_ratio", report, &report->results[i], NULL, ullage_bench_metric_spread(metric));
     }

@@ -21,10 +21,13 @@ enum {
     STACKS_SHOWN = 3, /* a benchmark */
 };
 
-/* Where it stands is also what it is worth, but for @extra: those are shown where there is room to spare. */
+/*
+ * Where it stands is also what it is worth, but for @extra: those are shown where there is room to spare. A space is before
+ * the value, and one after it for the mark of the unstable. A title may be one wider than the value.
+ */
 static const struct column {
     const char *title, *metric;
-    unsigned width; /* of the value; a space is before it, and one after it for the mark of the unstable. A title may be one wider */
+    unsigned width; /* of the value */
     char *(*text)(char to[ULL_HUMAN_BYTES], double value); /* NULL: the ratio of the times */
     bool spread, extra;
 } columns[] = {

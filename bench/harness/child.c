@@ -334,7 +334,8 @@ static void say_counts(struct ullage_bench_run *run)
     say_metric(run, "allocs/op", -1, exact, (double)counts.allocations / n);
     say_metric(run, "B/op", -1, exact, (double)counts.requested_bytes / n);
     say_metric(run, "peak-live-bytes", -1, exact, (double)counts.peak_bytes);
-    say_metric(run, "leaked-B/op", -1, exact, (double)(counts.requested_bytes - counts.freed_bytes) / n);
+    uint64_t leaked = counts.requested_bytes > counts.freed_bytes ? counts.requested_bytes - counts.freed_bytes : 0;
+    say_metric(run, "leaked-B/op", -1, exact, (double)leaked / n);
 }
 
 static void say_outcome(const struct ullage_bench_run *run)
@@ -501,13 +502,24 @@ static bool find_recorder(struct ullage_bench_run *run)
     return run->pause != NULL && run->resume != NULL && run->counts != NULL && run->counts(&counts) == 0;
 }
 
+/* By a function that only it has. */
+static const char *allocator(void)
+{
+    static const struct {
+        const char *symbol, *name;
+    } known[] = { { "mi_malloc", "mimalloc" }, { "tc_malloc", "tcmalloc" }, { "mallctl", "jemalloc" }, { "rpmalloc", "rpmalloc" } };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (dlsym(RTLD_DEFAULT, known[i].symbol) != NULL)
+            return known[i].name;
+    return "libc's malloc";
+}
+
 static void say_build(const struct ullage_bench_run *run, const struct ullage_bench_build *build)
 {
-    const char *preload = getenv("LD_PRELOAD");
     say(run, "build %s", build != NULL && build->compiler != NULL ? build->compiler : "");
     say(run, "flags %s", build != NULL && build->flags != NULL ? build->flags : "");
     say(run, "optimized %d", build == NULL || build->optimized);
-    say(run, "allocator %s", preload != NULL && run->pass != PASS_COUNT ? preload : "");
+    say(run, "allocator %s", allocator());
 }
 
 int ull_child_main(const struct ullage_bench_build *build)

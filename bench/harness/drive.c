@@ -15,7 +15,7 @@
 
 enum { NAMES_MAX = 100000, LIST_TIMEOUT_MS = 60000 };
 
-/* As the last child said them: the same of each child of a program. */
+/* As the first child said them, which is one of the first subject. */
 static struct { char compiler[256], flags[1024], allocator[512]; int optimized; } described = { .optimized = 1 };
 
 void ull_drive_describe(struct ullage_bench_report *report)
@@ -67,6 +67,20 @@ struct parsed {
     unsigned threads;
 };
 
+/* The allocator comes last. */
+static void describe(const char *line)
+{
+    const char *text;
+    if ((text = after(line, "build")) != NULL)
+        snprintf(described.compiler, sizeof described.compiler, "%s", text);
+    else if ((text = after(line, "flags")) != NULL)
+        snprintf(described.flags, sizeof described.flags, "%s", text);
+    else if ((text = after(line, "optimized")) != NULL)
+        described.optimized = text[0] != '0';
+    else if ((text = after(line, "allocator")) != NULL)
+        snprintf(described.allocator, sizeof described.allocator, "%s", text);
+}
+
 /* A metric is kept only when the repetition turns out to be whole: see take_metrics(). */
 static void take_line(struct parsed *parsed, struct ullage_bench_result *result, const char *line)
 {
@@ -85,14 +99,8 @@ static void take_line(struct parsed *parsed, struct ullage_bench_result *result,
         fail(result, ULLAGE_BENCH_SKIPPED, text);
     else if ((text = after(line, "fail")) != NULL)
         fail(result, ULLAGE_BENCH_FAILED, text);
-    else if ((text = after(line, "build")) != NULL)
-        snprintf(described.compiler, sizeof described.compiler, "%s", text);
-    else if ((text = after(line, "flags")) != NULL)
-        snprintf(described.flags, sizeof described.flags, "%s", text);
-    else if ((text = after(line, "allocator")) != NULL)
-        snprintf(described.allocator, sizeof described.allocator, "%s", text[0] != '\0' ? text : "the program's own");
-    else if ((text = after(line, "optimized")) != NULL)
-        described.optimized = text[0] != '0';
+    else if (described.allocator[0] == '\0')
+        describe(line);
 }
 
 static int take_metric(struct ullage_bench_result *result, const char *text)

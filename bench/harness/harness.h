@@ -57,6 +57,7 @@ struct ull_usage {
 struct ull_clock {
     struct ull_usage begun, sum;
     bool running;
+    uint64_t own_cpu_ns; /* processor time that one start and stop add to what lies between them */
     int perf_instructions, perf_cycles; /* descriptors; -1: not to be had */
     void (*resume)(void);               /* of the recorder; NULL: nothing is counted */
     void (*pause)(void);

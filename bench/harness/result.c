@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * result.c - a report: results, their metrics with a value a repetition, their call stacks, and the machine.
- *
- * Text is cleaned when it comes in, because it comes from programs that may write anything; who writes reports can then
- * rely on valid UTF-8 without control characters.
+ * Text is cleaned when it comes in: it comes from programs that may write anything.
  */
 #include "config.h"
 
@@ -20,8 +18,9 @@
 #include <time.h>
 
 enum {
-    TEXT_MAX = 1024,          /* bytes of one text: the header promises it */
-    CPUS_MAX = 1 << 20,       /* our choice: far more than kernels are built for */
+    TEXT_MAX = 1024,     /* bytes of one text: the header promises it */
+    CPUS_MAX = 1 << 20,  /* our choice: far more than kernels are built for */
+    SAMPLES_USUAL = 512, /* of one metric, for which no memory is asked; our choice: some 4 KiB of stack */
 };
 
 const char *ullage_bench_status_name(enum ullage_bench_status status)
@@ -334,8 +333,10 @@ static int by_value(const void *a, const void *b)
 /* At @share of the way from the least to the largest, between two neighbours where it falls there. NaN without memory. */
 static double quantile(const struct ullage_bench_metric *metric, double share)
 {
+    double few[SAMPLES_USUAL], *sorted = few;
     size_t count = metric->sample_count;
-    double *sorted = malloc(count * sizeof *sorted);
+    if (count > SAMPLES_USUAL)
+        sorted = malloc(count * sizeof *sorted);
     if (sorted == NULL)
         return NAN;
     memcpy(sorted, metric->samples, count * sizeof *sorted);
@@ -343,7 +344,8 @@ static double quantile(const struct ullage_bench_metric *metric, double share)
     double place = (double)(count - 1) * share, part = place - floor(place);
     size_t below = (size_t)place, above = below + 1 < count ? below + 1 : below;
     double value = sorted[below] == sorted[above] ? sorted[below] : sorted[below] * (1 - part) + sorted[above] * part;
-    free(sorted);
+    if (sorted != few)
+        free(sorted);
     return value;
 }
 

@@ -5,14 +5,15 @@ cd "$BUILD" || exit 1
 failed=0
 
 # names_of HEADER...: the functions that they declare
-names_of() { (cd "$SOURCE/include/ullage" && grep -hE '^[a-z].*\bullage_[a-z_]+\(' "$@" | grep -oE '\bullage_[a-z_]+\(' | tr -d '(' | sort -u); }
+names_of() { (cd "$SOURCE/include/ullage" && grep -hE '^[a-z_].*\bullage_[a-z_]+\(' "$@" | grep -oE '\bullage_[a-z_]+\(' | tr -d '(' | sort -u); }
 # exported_by LIBRARY
 exported_by() { nm -D --defined-only ".libs/$1" | awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort; }
 
 write_headers="jemalloc.h profile.h recording.h"
 read_headers="view.h export.h"
+bench_headers="bench.h bench_result.h"
 for header in "$SOURCE"/include/ullage/*.h; do
-    case " $write_headers $read_headers ullage.h " in
+    case " $write_headers $read_headers $bench_headers ullage.h " in
     *" $(basename "$header") "*) ;;
     *) echo "# $(basename "$header") belongs to no library: say so in tests/lib/check-symbols.sh"; failed=1 ;;
     esac
@@ -30,6 +31,8 @@ same() { # LIBRARY HEADER...: exports what its headers declare
 same libullage-view.so $read_headers
 # shellcheck disable=SC2086
 same libullage.so $write_headers
+# shellcheck disable=SC2086
+same libullage-bench.so $bench_headers
 [ ! -e .libs/libullage.so ] || [ "$(exported_by libullage.so | grep -v '^ullage_' | tr '\n' ' ')" = "dlclose pipe2 " ] || { echo "# libullage.so exports something else"; failed=1; }
 [ $failed = 0 ] && echo "ok 1 - the libraries export their headers" || echo "not ok 1 - the libraries"
 

@@ -18,11 +18,11 @@ static void help(void)
 {
     fputs("Usage: ullage bench compare OLD NEW\n"
           "Holds two results of `ullage bench run --format json` against each other.\n\n"
-          "Counted metrics (allocs/op, B/op, peak) decide: exit status 2 if one grew. Timed\n"
-          "ones are shown with the p of a Mann-Whitney U test, corrected for their number; to\n"
-          "gate them run both in turn: ullage bench gate --base PROGRAM.\n\n"
-          "Exit status: 0 fine, 1 usage or a file that cannot be read, 2 a counted metric grew\n"
-          "or a benchmark vanished.\n",
+          "Counted metrics (allocs/op, B/op, peak) decide: exit status 2 if one grew.\n"
+          "Timed ones are shown with the p of a Mann-Whitney U test, corrected for their\n"
+          "number; to gate them run both in turn: ullage bench gate --base PROGRAM.\n\n"
+          "Exit status: 0 fine, 1 usage or a file that cannot be read, 2 a counted metric\n"
+          "grew or a benchmark vanished.\n",
         stdout);
 }
 

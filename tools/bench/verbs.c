@@ -9,8 +9,9 @@
 
 #define COMMON_HELP \
     "  --timeout SECONDS      how long a repetition may take (%s)\n" \
-    "  --format F, -o FILE    text, json, go, google, github, bencher, tap, junit,\n" \
-    "                         prometheus or markdown; there instead of standard output\n"
+    "  --format F             text, json, go, google, github, bencher, tap, junit,\n" \
+    "                         prometheus or markdown\n" \
+    "  -o, --out FILE         there instead of standard output\n"
 #define GATE_HELP \
     "  --baseline FILE        the counts that are checked in\n" \
     "  --update               write it; else it is never touched\n" \
@@ -46,23 +47,23 @@ static void gate_help(void)
            "  --time SECONDS         how long a timed repetition takes (0.1)\n" COMMON_HELP
            "  --no-pin               on any processor\n\n"
            "Exit status: 0 fine, 1 usage, 2 a regression, 3 a benchmark crashed, failed or\n"
-           "timed out, 4 an improvement and 6 inconclusive (both with --fail-on), 5 no baseline\n"
-           "or one that does not fit.\n",
+           "timed out, 4 an improvement and 6 inconclusive (both with --fail-on), 5 no\n"
+           "baseline or one that does not fit.\n",
         "60");
 }
 
 static void exec_help(void)
 {
     printf("Usage: ullage bench exec [OPTION]... [--] COMMAND [ARGUMENT]...\n"
-           "The same measures of a whole program: what a run costs, what it costs a second, how\n"
-           "often each thread is switched, and in a second pass what it asked for.\n\n"
-           "  --count N              requests that a run answers: figures are for each of them\n"
+           "The same measures of a whole program: what a run costs, what it costs a second,\n"
+           "how often each thread is switched, and in a second pass what it asked for.\n\n"
+           "  --count N              requests that a run answers: figures are for each\n"
            "  --repetitions N        runs (10)\n"
-           "  --name NAME            of it in reports and in the baseline (the command's own)\n" COMMON_HELP GATE_HELP
+           "  --name NAME            of it in reports and baseline (the command's own)\n" COMMON_HELP GATE_HELP
            "  --variant, --against   as of ullage bench run\n"
            "  --no-memory            time alone\n\n"
-           "Its standard output is thrown away. Exit status: as of run, or with --baseline as of\n"
-           "gate.\n",
+           "Its standard output is thrown away. Exit status: as of run, or with --baseline\n"
+           "as of gate.\n",
         "600");
 }
 

@@ -1,0 +1,326 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+# ullage bench: counts that are exact, regressions that are found with their stack, and what misbehaves reported as that.
+# PATTERNS=N for more designed patterns than 250 under each allocator.
+load common
+
+bench_setup() {
+    export ULLAGE_PRELOAD=$PRELOAD
+    SUBJECT=$BUILD/bench_subject
+    QUICK="--count 2 --time 0.002"
+}
+
+# gate_with PLANT ARGUMENT...: the status in $status, what it said in out
+gate_with() {
+    local plant=$1
+    shift
+    status=0
+    PLANT=$plant "$ULLAGE" bench gate --baseline baseline.json "$@" -- "$SUBJECT" > out 2>&1 || status=$?
+    cat out
+}
+
+# run_with PLANT ARGUMENT...
+run_with() {
+    local plant=$1
+    shift
+    status=0
+    # shellcheck disable=SC2086
+    PLANT=$plant "$ULLAGE" bench run $QUICK --timeout 2 --filter odd,parse --format json -o out.json "$@" -- "$SUBJECT" 2> err || status=$?
+    jq -c '.results[] | [.name, .status, .message, .note]' out.json
+}
+
+result() { jq -r --arg name "$1" ".results[] | select(.name == \$name) | $2" out.json; }
+
+check_patterns() { # ALLOCATOR FIRST
+    FIRST_PATTERN=$2 PATTERNS=${PATTERNS:-250} LD_PRELOAD=$1 "$BUILD/bench_patterns" --count 1 --time 0.000001 --format json --out "patterns.json"
+    jq -e --argjson n "${PATTERNS:-250}" '.results | length == $n and all(.status == "ok" and .note == "")' patterns.json
+    jq -r '.results[] | .count_iterations as $n | .threads as $t | (.metrics | map({(.name): .samples}) | add) as $m
+        | {name, n: $n, allocs: ($m["allocs/op"] | map(. * $n * $t)), bytes: ($m["B/op"] | map(. * $n * $t)), peak: $m["peak-live-bytes"],
+           leak: ($m["leaked-B/op"] | map(. * $n * $t)), truth: [$m["truth-allocs"][0] * $n, $m["truth-bytes"][0] * $n,
+           $m["truth-peak"][0] + $m["truth-leak"][0] * ($n - 1), $m["truth-leak"][0] * $n]}
+        | select(([.allocs[], .truth[0]] | map(. + 0.5 | floor) | unique | length) != 1
+              or ([.bytes[], .truth[1]] | map(. + 0.5 | floor) | unique | length) != 1
+              or ([.peak[], .truth[2]] | unique | length) != 1 or ([.leak[], .truth[3]] | map(. + 0.5 | floor) | unique | length) != 1)' patterns.json > wrong
+    cat wrong
+    [ ! -s wrong ]
+}
+
+library() { ldconfig -p | awk -v name="$1" '$1 == name { print $NF; exit }'; }
+
+@test "counting is exact: designed patterns, threads, frees across threads, glibc" {
+    bench_setup
+    check_patterns "" 0
+}
+
+@test "counting is exact: jemalloc, mimalloc, tcmalloc" {
+    bench_setup
+    first=250
+    for name in libjemalloc.so.2 libmimalloc.so.2 libtcmalloc_minimal.so.4; do
+        found=$(library $name)
+        [ -n "$found" ] || skip "$name is not installed"
+        check_patterns "$found" $first || { echo "under $name"; return 1; }
+        first=$((first + 250))
+    done
+}
+
+@test "a baseline is written only when asked to; against itself all is well" {
+    bench_setup
+    gate_with ""
+    [ "$status" -eq 5 ]
+    grep -q -- '--update' out
+    [ ! -e baseline.json ]
+    gate_with "" --update
+    [ "$status" -eq 0 ]
+    jq -e '.programs.bench_subject.benchmarks | length == 10' baseline.json
+    cp baseline.json before
+    for _ in 1 2 3; do
+        gate_with ""
+        [ "$status" -eq 0 ]
+    done
+    cmp baseline.json before
+    # set-up and what is done with the clock stopped is not in it
+    jq -e '.programs.bench_subject.benchmarks["sized/4096"].metrics | .["allocs/op"].value == 1 and .["B/op"].value == 4096 and .["peak-live-bytes"].value == 4096' baseline.json
+}
+
+@test "planted regressions: each found, with the stack that grew" {
+    bench_setup
+    gate_with "" --update
+    gate_with alloc
+    [ "$status" -eq 2 ]
+    grep -q 'allocs/op: 2 -> 3' out
+    grep -A1 'grew: +1 allocs/op +300 B/op' out | grep -q 'make_node < parse <'
+    [ "$(grep -c REGRESSION out)" -eq 2 ] # it, and the last line
+    gate_with default
+    [ "$status" -eq 2 ]
+    grep -q 'peak-live-bytes: 131,072 -> 16,777,216' out
+    grep -A2 'grew' out | grep -q 'open_upload <'
+    grep -qE 'at most 10[0-9]{4} B of each were used' out
+    gate_with leak
+    [ "$status" -eq 2 ]
+    grep -q 'leaked-B/op: 0 -> 64' out
+    grep -A1 'leaked +64 B/op' out | grep -q 'make_node < forget <'
+    gate_with peak
+    [ "$status" -eq 2 ]
+    grep -q 'workers/threads:4' out
+    grep -q 'peak-live-bytes: 400,000 -> 500,000' out
+    gate_with vanish
+    [ "$status" -eq 2 ]
+    grep -q 'vanished' out
+    # the way back is an improvement, and fails only if that is asked for
+    cp baseline.json good
+    PLANT=alloc "$ULLAGE" bench gate --baseline baseline.json --update -- "$SUBJECT"
+    gate_with ""
+    [ "$status" -eq 0 ]
+    grep -q 'improvement  *parse' out
+    gate_with "" --fail-on improvement
+    [ "$status" -eq 4 ]
+    # tolerances are the reader's to write, and --update keeps them
+    jq '.programs.bench_subject.benchmarks.parse.metrics |= map_values(.absolute = 400)' good > baseline.json
+    gate_with alloc --filter parse
+    [ "$status" -eq 0 ]
+    gate_with "" --update
+    jq -e '.programs.bench_subject.benchmarks.parse.metrics["B/op"].absolute == 400' baseline.json
+}
+
+@test "against a base in the same run: 10 % more time is found where the spread allows it, and the same program is not" {
+    bench_setup
+    status=0
+    "$ULLAGE" bench gate --base "$SUBJECT" --filter burn --time 0.01 -- "$BUILD/bench_subject_slow" > out 2>&1 || status=$?
+    cat out
+    # a machine that is too restless for it has to say so; it must not call it fine
+    [ "$status" -eq 2 ] || grep -q inconclusive out
+    grep -qE 'REGRESSION|inconclusive' out
+    status=0
+    "$ULLAGE" bench gate --base "$SUBJECT" --filter burn,parse --time 0.005 -- "$SUBJECT" > out 2>&1 || status=$?
+    cat out
+    [ "$status" -eq 0 ]
+    # without a baseline the base's counts are what is held against
+    PLANT=alloc "$ULLAGE" bench run --count 1 --time 0.001 --filter parse --format json -o /dev/null -- "$SUBJECT"
+}
+
+@test "a benchmark that crashes, hangs, exits, fails, forks, prints or leaves threads: reported as that, the others run" {
+    bench_setup
+    for plant in crash:crashed abort:crashed 'hang:timed out' exit:exited fail:failed; do
+        run_with "${plant%%:*}"
+        [ "$status" -eq 3 ]
+        [ "$(result odd .status)" = "${plant#*:}" ]
+        [ "$(result parse .status)" = ok ]
+    done
+    run_with abort
+    result odd .message | grep -q 'SIGABRT: assertion: the moon is full'
+    run_with exit
+    result odd .message | grep -q 'exit(7)'
+    for plant in 'child:left processes behind' 'fork:left processes behind' 'print:prints' 'thread:left . thread' 'nan:not finite'; do
+        run_with "${plant%%:*}"
+        [ "$status" -eq 0 ]
+        [ "$(result odd .status)" = ok ]
+        result odd .note | grep -q "${plant#*:}" || { echo "no note of $plant"; return 1; }
+    done
+    run_with skip
+    [ "$status" -eq 0 ]
+    [ "$(result odd .status)" = skipped ]
+    ! pgrep -x -r R,S,D bench_subject
+}
+
+@test "counted repetitions that differ are unstable, not averaged" {
+    bench_setup
+    gate_with "" --update --filter odd
+    for _ in $(seq 20); do
+        PLANT=unstable "$BUILD/bench_subject" --filter odd --count 1 --time 0.001 --format json > out.json
+        [ "$(jq '.results[0].metrics[] | select(.name == "allocs/op") | .unstable' out.json)" = true ] && break
+    done
+    jq -e '.results[0].metrics[] | select(.name == "allocs/op") | .unstable and .exact' out.json
+    for _ in $(seq 20); do
+        gate_with unstable --filter odd --fail-on inconclusive
+        grep -q unstable out && break
+    done
+    grep -q 'unstable: repetitions gave' out
+    [ "$status" -eq 6 ]
+}
+
+@test "a gate with a benchmark that is broken, and one whose baseline may not be updated by it" {
+    bench_setup
+    gate_with "" --update
+    gate_with crash
+    [ "$status" -eq 3 ]
+    grep -q 'BROKEN  *odd' out
+    cp baseline.json before
+    gate_with crash --update
+    [ "$status" -eq 3 ]
+    cmp baseline.json before
+    gate_with skip --fail-on inconclusive
+    [ "$status" -eq 6 ]
+}
+
+@test "a damaged or foreign baseline: exit 5, what is wrong, and the file is as it was" {
+    bench_setup
+    gate_with "" --update --filter parse
+    cp baseline.json good
+    head -c 200 good > baseline.json
+    gate_with ""
+    [ "$status" -eq 5 ]
+    grep -q 'damaged' out
+    for edit in '.kind = "other"' '.version = 9' 'del(.programs)' '.programs.bench_subject = 3' '.programs.bench_subject.benchmarks.parse.iterations = -1' \
+        '.programs.bench_subject.benchmarks.parse.metrics["B/op"].value = "many"' '.programs.bench_subject.benchmarks.parse.metrics = []' \
+        '.programs.bench_subject.benchmarks.parse.stacks[0].functions = [3]' '.programs.bench_subject.benchmarks.parse.metrics["B/op"].relative = -1' \
+        '.programs = {"another_program": .programs.bench_subject}' '[]' '"text"'; do
+        jq "$edit" good > baseline.json
+        cp baseline.json before
+        gate_with ""
+        [ "$status" -eq 5 ] || { echo "status $status after $edit"; return 1; }
+        cmp baseline.json before
+    done
+    echo '{}' > baseline.json
+    gate_with ""
+    [ "$status" -eq 5 ]
+    : > baseline.json
+    gate_with ""
+    [ "$status" -eq 5 ]
+    mkdir directory
+    status=0
+    "$ULLAGE" bench gate --baseline directory -- "$SUBJECT" 2> err || status=$?
+    [ "$status" -eq 5 ]
+    status=0
+    "$ULLAGE" bench gate --baseline /nonexistent/baseline.json --update --filter parse -- "$SUBJECT" 2> err || status=$?
+    [ "$status" -eq 1 ]
+    grep -q '/nonexistent/baseline.json' err
+}
+
+@test "variants: in turn, as ratios to one of them; several programs and several variables" {
+    bench_setup
+    # shellcheck disable=SC2086
+    "$ULLAGE" bench run $QUICK --filter burn --variant plain= --variant slow="$BUILD/bench_subject_slow" --variant other=A=1 --variant other=B=2 \
+        --against plain --format json -o out.json -- "$SUBJECT"
+    jq -e '[.results[].variant] == ["plain", "slow", "other"]' out.json
+    jq -e '.results | all(.status == "ok" and (.metrics | map(select(.name == "ns/op"))[0].samples | length == 2))' out.json
+    jq -e '[.results[].iterations] | unique | length == 1' out.json
+    # shellcheck disable=SC2086
+    "$ULLAGE" bench run $QUICK --filter burn --base "$SUBJECT" -- "$BUILD/bench_subject_slow" > out
+    cat out
+    grep -q base out
+    run "$ULLAGE" bench run --variant nonsense -- "$SUBJECT"
+    [ "$status" -eq 1 ]
+    run "$ULLAGE" bench run --against nobody -- "$SUBJECT"
+    [ "$status" -eq 1 ]
+}
+
+@test "compare: what was counted decides, what was timed is shown" {
+    bench_setup
+    # shellcheck disable=SC2086
+    "$ULLAGE" bench run $QUICK --filter parse,burn --format json -o old.json -- "$SUBJECT"
+    # shellcheck disable=SC2086
+    PLANT=alloc "$ULLAGE" bench run $QUICK --filter parse,burn --format json -o new.json -- "$SUBJECT"
+    "$ULLAGE" bench compare old.json old.json
+    status=0
+    "$ULLAGE" bench compare old.json new.json > out || status=$?
+    cat out
+    [ "$status" -eq 2 ]
+    grep -qE 'allocs/op +2 +3 +\+50.0 % +GREW' out
+    "$ULLAGE" bench compare new.json old.json > out
+    grep -q 'fewer' out
+    for edit in '.kind = 1' '.version = 2' '.results = 3' '.results[0].name = ""' '.results[0].metrics[0].samples = ["x"]' '.results += .results' 'del(.results[0].metrics[0].name)'; do
+        jq "$edit" old.json > bad.json
+        run "$ULLAGE" bench compare bad.json old.json
+        [ "$status" -eq 1 ] || { echo "status $status after $edit"; return 1; }
+        [[ "$output" == *bad.json* ]]
+    done
+    run "$ULLAGE" bench compare nothing.json old.json
+    [ "$status" -eq 1 ]
+}
+
+@test "exec: a whole program, per request, a second, and per thread; and its gate" {
+    bench_setup
+    "$ULLAGE" bench exec --repetitions 3 --count 100 --format json -o out.json -- "$BUILD/bench_threads" 100
+    jq -e '.results[0] | .name == "bench_threads" and .status == "ok" and .iterations == 100' out.json
+    for metric in ns/op cpu-ns/op minor-faults/op voluntary-switches/op cpu-s/s faults/s switches/s peak-rss-bytes allocs/op B/op peak-live-bytes; do
+        jq -e --arg m "$metric" '.results[0].metrics | map(select(.name == $m and (.samples | length) >= 2)) | length == 1' out.json > /dev/null || { echo "no $metric"; return 1; }
+    done
+    # each request is handed to a thread and back: both are switched
+    jq -e '[.results[0].metrics[] | select(.name | test("^thread:.*switches/s$"))] | length >= 2' out.json
+    jq -e '.results[0].metrics[] | select(.name == "voluntary-switches/op") | .median >= 1' out.json
+    # one buffer of 1 MiB a request
+    jq -e '.results[0].metrics[] | select(.name == "B/op") | .median >= 1048576 and .median < 1100000' out.json
+    "$ULLAGE" bench exec --baseline whole.json --update --count 100 -- "$BUILD/bench_threads" 100
+    "$ULLAGE" bench exec --baseline whole.json --count 100 -- "$BUILD/bench_threads" 100
+    status=0
+    LARGER=1 "$ULLAGE" bench exec --baseline whole.json --count 100 -- "$BUILD/bench_threads" 100 > out || status=$?
+    cat out
+    [ "$status" -eq 2 ]
+    grep -q 'serve' out
+    run "$ULLAGE" bench exec -- false
+    [ "$status" -eq 3 ]
+    run "$ULLAGE" bench exec -- /nonexistent
+    [ "$status" -eq 1 ]
+}
+
+@test "options: what is wrong is said, exit 1" {
+    bench_setup
+    for arguments in "run" "run --count 0 -- x" "run --format nonsense -- x" "run --nonsense -- x" "gate -- $SUBJECT" "gate --update -- $SUBJECT" \
+        "compare a" "nonsense" "exec" "run -- /nonexistent/program" "run -- true" "run --filter nothing -- $SUBJECT" "gate --baseline b --fail-on nonsense -- $SUBJECT"; do
+        # shellcheck disable=SC2086
+        run "$ULLAGE" bench $arguments
+        [ "$status" -eq 1 ] || { echo "status $status of: $arguments"; return 1; }
+        [ -n "$output" ]
+    done
+    for verb in run gate exec compare; do
+        "$ULLAGE" bench $verb --help > out
+        [ "$(awk '{ if (length($0) > 80) print }' out | wc -l)" -eq 0 ]
+    done
+    for arguments in "--count x" "--time 0" "--format nonsense" "unexpected" "--nonsense" "--filter nothing"; do
+        # shellcheck disable=SC2086
+        run "$BUILD/bench_subject" $arguments
+        [ "$status" -eq 1 ] || { echo "status $status of: $arguments"; return 1; }
+    done
+    [ "$("$BUILD/bench_subject" --list | wc -l)" -eq 10 ]
+    ULLAGE_PRELOAD=/nonexistent run "$BUILD/bench_subject" --count 1 --time 0.001 --filter parse
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"time alone"* ]]
+    run "$ULLAGE" bench run --count 1 --time 0.001 --filter parse -o /dev/full -- "$SUBJECT"
+    [ "$status" -eq 1 ]
+}
+
+@test "our own benchmarks ask for no more than bench/baseline.json says" {
+    bench_setup
+    [ -z "${UNDER_SANITIZER:-}" ] || skip "a sanitizer's allocator is another program"
+    "$ULLAGE" bench gate --baseline "$SOURCE/bench/baseline.json" -- "$BUILD/bench_finder"
+}
