@@ -52,5 +52,17 @@ flags=$(PKG_CONFIG_PATH="$root/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$place/sta
     && [ "$(LD_LIBRARY_PATH="$root/lib" "$place/linked")" = -95 ] && ULLAGE_DIR="$place/ledgers" "$root/bin/ullage" report > "$place/log" 2>&1 \
     && grep -q 'things: 1 held at the end' "$place/log" && g++ -x c++ -fsyntax-only $flags "$place/linked.c" > "$place/log" 2>&1
 step $? "6 - a program links libullage by pkg-config, and its live profile is in the report"
-echo "1..6"
+cp -r "$SOURCE/examples/bench_user" "$place/user" && chmod -R u+w "$place/user"
+bench_user() { # TARGET: as its README says, with what was installed
+    PKG_CONFIG_PATH="$root/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$place/stage" LD_LIBRARY_PATH="$root/lib" \
+        "${MAKE:-make}" -C "$place/user" CC="${CC:-cc}" ULLAGE="$root/bin/ullage" "$@" > "$place/log" 2>&1
+}
+bench_user bench && grep -q 'split/4096' "$place/log" && bench_user gate && grep -q '3 benchmarks: 3 ok' "$place/log"
+step $? "7 - a project outside the tree measures and gates itself"
+# one allocation for each word: what its gate is there for
+sed -i 's/words->all\[words->count++\] = word;/words->all[words->count++] = strdup(word);/' "$place/user/words.c"
+bench_user gate
+[ $? -eq 2 ] && grep -q 'REGRESSION' "$place/log" && grep -qE 'grew:.*leaked' "$place/log" && grep -q 'words_split <' "$place/log"
+step $? "8 - and its gate finds an allocation for each word, with the stack"
+echo "1..8"
 exit $failed
