@@ -138,15 +138,22 @@ TESTS += tests/lib/check-includes.sh tests/lib/check-symbols.sh tests/lib/check-
 
 ## ---- fuzzing: make fuzz FUZZ_SECONDS=60 ----
 if WITH_FUZZ
-noinst_PROGRAMS += fuzz_ledger
+noinst_PROGRAMS += fuzz_bench fuzz_ledger
 endif
+fuzz_bench_SOURCES = tests/fuzz/fuzz_bench.c tools/bench/bench.h tools/bench/baseline.c tools/bench/findings.c tools/bench/read.c
+fuzz_bench_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/tools
+fuzz_bench_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+fuzz_bench_LDADD = libull-bench.la $(JANSSON_LIBS) -lm
+fuzz_bench_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_ledger_SOURCES = tests/fuzz/fuzz_ledger.c
 fuzz_ledger_CPPFLAGS = $(unit_cppflags)
 fuzz_ledger_LDADD = libull-view.la
 fuzz_ledger_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 FUZZ_SECONDS = 60
-fuzz: fuzz_ledger
-	rm -rf fuzz-corpus && mkdir fuzz-corpus
+fuzz: fuzz_bench fuzz_ledger
+	rm -rf fuzz-corpus fuzz-corpus-bench && mkdir fuzz-corpus fuzz-corpus-bench
+	for seed in $(FUZZ_BENCH_SEEDS); do cp "$$seed" fuzz-corpus-bench/; done
+	./fuzz_bench -max_total_time=$$(($(FUZZ_SECONDS) / 3)) -max_len=30000 -timeout=10 -print_final_stats=1 fuzz-corpus-bench
 	for seed in $(FUZZ_SEEDS); do cp "$$seed" fuzz-corpus/; done
 	./fuzz_ledger -max_total_time=$(FUZZ_SECONDS) -max_len=70000 -timeout=10 -print_final_stats=1 fuzz-corpus
 
@@ -156,4 +163,4 @@ EXTRA_DIST += tests/lib/lsan.supp tests/lib/bats-tap.sh tests/lib/check-includes
 	tests/cli/report.bats tests/cli/run.bats tests/cli/demo.sh tests/cli/forms.cc tests/cli/accuracy-check.py tests/cli/kill-check.py \
 	tests/cli/kill-tree.py tests/cli/trees.bats
 clean-local:
-	rm -rf fuzz-corpus asan-report.* gcov
+	rm -rf fuzz-corpus fuzz-corpus-bench asan-report.* gcov

@@ -213,8 +213,7 @@ int ullage_bench_sample(const struct ullage_bench_subject *subject, struct ullag
 
 /* ---- listing ---- */
 
-/* A part of the name; several, separated by commas: any of them. NULL: all. */
-static bool passes(const char *name, const char *filter)
+bool ullage_bench_passes(const char *name, const char *filter)
 {
     if (filter == NULL || filter[0] == '\0')
         return true;
@@ -267,7 +266,7 @@ int ullage_bench_list(
         const char *name = after(line, "name");
         if (name == NULL)
             take_line(&parsed, &unused, line);
-        else if (passes(name, filter))
+        else if (ullage_bench_passes(name, filter))
             result = keep_name(names, count, name);
     }
     if (result != 0) {

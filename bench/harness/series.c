@@ -82,16 +82,11 @@ int ullage_bench_count(const struct ullage_bench_series *series, const struct ul
     return outcome;
 }
 
-/*
- * From the calibration: the same power of ten on machines of about the same speed, so that counts can be compared. What is
- * recorded takes longer than what is timed: by about 2 us an allocation.
- */
-static uint64_t count_iterations(const struct ullage_bench_series *series, const struct ullage_bench_request *timed)
+/* What is recorded takes longer than what is timed: by about 2 us an allocation. */
+uint64_t ullage_bench_count_iterations(const struct ullage_bench_request *calibrated)
 {
-    double each_ns = (double)timed->time_ns / (double)timed->iterations + 2000;
+    double each_ns = (double)calibrated->time_ns / (double)calibrated->iterations + 2000;
     uint64_t iterations = 1;
-    if (series->count_iterations > 0)
-        return series->count_iterations;
     while (iterations < COUNT_MOST && each_ns * (double)iterations * 10 <= COUNT_NS)
         iterations *= 10;
     return iterations;
@@ -164,7 +159,8 @@ static int count(const struct ullage_bench_series *series, struct ullage_bench_r
         if (result == NULL)
             return -ENOMEM;
         if (iterations == 0 && result->status == ULLAGE_BENCH_OK)
-            iterations = series->subjects[i].whole_program ? timed->iterations : count_iterations(series, timed);
+            iterations = series->subjects[i].whole_program ? timed->iterations
+                : series->count_iterations > 0 ? series->count_iterations : ullage_bench_count_iterations(timed);
         for (unsigned k = 0; k < series->count_repetitions; k++) {
             struct ullage_bench_request request = *timed;
             show(progress, name);

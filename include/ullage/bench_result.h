@@ -147,6 +147,8 @@ struct ullage_bench_request {
  */
 int ullage_bench_list(const struct ullage_bench_subject *subject, const char *filter, char ***names, size_t *count, char *error);
 void ullage_bench_names_free(char **names, size_t count);
+/* @filter: parts of names, separated by commas, any of which will do; NULL or "": every name passes. */
+bool ullage_bench_passes(const char *name, const char *filter);
 
 /**
  * ullage_bench_sample() - one repetition, in a process of its own: adds a value to each metric of @result
@@ -157,6 +159,14 @@ void ullage_bench_names_free(char **names, size_t count);
 int ullage_bench_sample(const struct ullage_bench_subject *subject, struct ullage_bench_request *request,
     struct ullage_bench_result *result, char *error);
 
+/**
+ * ullage_bench_count_iterations() - how often a benchmark is to be run when it is counted
+ * @calibrated: as CALIBRATE left it
+ * As many as take a tenth of a second, from 1 to 1,000, a power of ten: the same on machines of about the same speed, so that
+ * counts can be compared.
+ */
+uint64_t ullage_bench_count_iterations(const struct ullage_bench_request *calibrated);
+
 /* How many repetitions of what, and in which order: see ullage_bench_run(). */
 struct ullage_bench_series {
     size_t size;
@@ -165,7 +175,7 @@ struct ullage_bench_series {
     const char *filter;
     unsigned repetitions;       /* timed; 0: only counted */
     unsigned count_repetitions; /* counted; 0: only timed */
-    uint64_t count_iterations;  /* 0: as many as take a tenth of a second, from 1 to 1,000, a power of ten */
+    uint64_t count_iterations;  /* 0: ullage_bench_count_iterations() says */
     uint64_t time_ns;           /* a repetition shall take */
     unsigned timeout_ms;
     bool pinned;

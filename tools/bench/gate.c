@@ -131,15 +131,9 @@ static void clear(const struct gate *gate)
 static uint64_t count_iterations(const struct gate *gate, const json_t *entry, const struct ullage_bench_request *calibrated)
 {
     json_int_t before = json_integer_value(json_object_get(entry, "iterations"));
-    double each_ns = (double)calibrated->time_ns / (double)calibrated->iterations + 2000;
-    uint64_t iterations = 1;
     if (gate->now.whole_program)
         return calibrated->iterations;
-    if (before > 0)
-        return (uint64_t)before;
-    while (iterations < 1000 && each_ns * (double)iterations <= 1e7)
-        iterations *= 10;
-    return iterations;
+    return before > 0 ? (uint64_t)before : ullage_bench_count_iterations(calibrated);
 }
 
 static int calibrate(struct gate *gate, const struct ullage_bench_subject *subject, struct ullage_bench_request *request,
@@ -207,18 +201,6 @@ static int count_one(struct gate *gate, struct gated *one)
     return 0;
 }
 
-static bool passes(const char *name, const char *filter)
-{
-    char copy[1024], *at = copy, *part;
-    if (filter == NULL)
-        return true;
-    snprintf(copy, sizeof copy, "%s", filter);
-    while ((part = strsep(&at, ",")) != NULL)
-        if (part[0] != '\0' && strstr(name, part) != NULL)
-            return true;
-    return false;
-}
-
 static bool is_there(const struct gate *gate, const char *name)
 {
     for (size_t i = 0; i < gate->count; i++)
@@ -232,7 +214,7 @@ static void look_for_vanished(struct gate *gate)
     const char *name;
     json_t *entry;
     json_object_foreach(gate->benchmarks, name, entry)
-        if (!is_there(gate, name) && passes(name, gate->series->filter) && !gate->options->update)
+        if (!is_there(gate, name) && ullage_bench_passes(name, gate->series->filter) && !gate->options->update)
             ull_findings_add(&gate->findings, ULL_FINDING_REGRESSION, name, "",
                 "vanished: the baseline has it, the program does not (--update, if that is meant)");
 }
@@ -475,7 +457,7 @@ static int update(struct gate *gate)
             broken, broken == 1 ? "" : "s"), ULL_BENCH_BROKEN;
     }
     json_object_foreach_safe(gate->benchmarks, next, name, entry)
-        if (!is_there(gate, name) && passes(name, gate->series->filter)) {
+        if (!is_there(gate, name) && ullage_bench_passes(name, gate->series->filter)) {
             json_object_del(gate->benchmarks, name);
             removed++;
         }
