@@ -7,25 +7,21 @@
 
 #include <string.h>
 
-static const struct {
-    const char *name;
-    char *whole; /* argv[0] of the verb, for getopt's messages */
-    int (*run)(int argc, char **argv);
-    const char *help;
-} verbs[] = {
+static const struct verb verbs[] = {
     { "run", (char[]) { "ullage bench run" }, ull_bench_run, "measure a benchmark program, its variants, its peers" },
     { "compare", (char[]) { "ullage bench compare" }, ull_bench_compare, "hold two results against each other" },
     { "gate", (char[]) { "ullage bench gate" }, ull_bench_gate, "fail if it costs more than the baseline says" },
     { "exec", (char[]) { "ullage bench exec" }, ull_bench_exec, "measure, or gate, a whole program" },
 };
 
+enum { VERBS = sizeof verbs / sizeof verbs[0] };
+
 static void help(FILE *to)
 {
     fputs("Usage: ullage bench VERB [OPTION]... [ARGUMENT]...\n"
           "What operations cost in time and memory, and whether a change made them cost more.\n\n",
         to);
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-        fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].help);
+    verbs_help(to, verbs, VERBS);
     fputs("\n`ullage bench VERB --help` tells more.\n", to);
 }
 
@@ -39,11 +35,9 @@ int cmd_bench(int argc, char **argv)
         help(stdout);
         return ULL_BENCH_FINE;
     }
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-        if (strcmp(argv[1], verbs[i].name) == 0) {
-            argv[1] = verbs[i].whole;
-            return verbs[i].run(argc - 1, argv + 1);
-        }
+    int status = verbs_run(verbs, VERBS, argc, argv);
+    if (status >= 0)
+        return status;
     fprintf(stderr, "ullage bench: no verb '%s'; there are: run compare gate exec (ullage bench --help)\n", argv[1]);
     return ULL_BENCH_USAGE;
 }

@@ -11,6 +11,22 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+int verbs_run(const struct verb *verbs, size_t count, int argc, char **argv)
+{
+    for (size_t i = 0; i < count && argc > 1; i++)
+        if (strcmp(argv[1], verbs[i].name) == 0) {
+            argv[1] = verbs[i].whole;
+            return verbs[i].run(argc - 1, argv + 1);
+        }
+    return -1;
+}
+
+void verbs_help(FILE *to, const struct verb *verbs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].help);
+}
+
 int complain(const char *verb, const char *format, ...)
 {
     char text[2 * ULLAGE_ERROR_BYTES + ULLAGE_PATH_BYTES];

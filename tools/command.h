@@ -11,7 +11,20 @@
 
 enum { EXIT_TROUBLE = 2, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
-/* Each verb: argv[0] is its own name. Returns the exit status. */
+/* One verb of several: argv[0] of run() is its own name. Returns the exit status. */
+struct verb {
+    const char *name;
+    char *whole; /* argv[0], for getopt's messages */
+    int (*run)(int argc, char **argv);
+    const char *help;
+};
+
+/* Runs the verb that argv[1] names. -1: it names none, and nothing was said. */
+int verbs_run(const struct verb *verbs, size_t count, int argc, char **argv);
+/* One line each. */
+void verbs_help(FILE *to, const struct verb *verbs, size_t count);
+
+/* Each verb. */
 int cmd_bench(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_report(int argc, char **argv);

@@ -6,25 +6,21 @@
 
 #include <string.h>
 
-static const struct {
-    const char *name;
-    char *whole; /* argv[0] of the verb, for getopt's messages */
-    int (*run)(int argc, char **argv);
-    const char *help;
-} verbs[] = {
+static const struct verb verbs[] = {
     { "run", (char[]) { "ullage run" }, cmd_run, "run a program and report its oversized buffers" },
     { "report", (char[]) { "ullage report" }, cmd_report, "report on a process, live or dead" },
     { "bench", (char[]) { "ullage bench" }, cmd_bench, "measure benchmarks, and gate what they cost" },
     { "ls", (char[]) { "ullage ls" }, cmd_ls, "list the processes that have a ledger" },
 };
 
+enum { VERBS = sizeof verbs / sizeof verbs[0] };
+
 static void help(FILE *to)
 {
     fputs("Usage: ullage VERB [OPTION]... [ARGUMENT]...\n"
           "Finds buffers that are larger than what is put into them.\n\n",
         to);
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-        fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].help);
+    verbs_help(to, verbs, VERBS);
     fputs("\n`ullage VERB --help` tells more. Begin with: ullage run -- PROGRAM\n", to);
 }
 
@@ -43,13 +39,11 @@ int main(int argc, char **argv)
         printf("ullage %s\n", ullage_version());
         return 0;
     }
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-        if (strcmp(verb, verbs[i].name) == 0) {
-            argv[1] = verbs[i].whole;
-            return verbs[i].run(argc - 1, argv + 1);
-        }
+    int status = verbs_run(verbs, VERBS, argc, argv);
+    if (status >= 0)
+        return status;
     fprintf(stderr, "ullage: no verb '%s'; there are:", verb);
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+    for (size_t i = 0; i < VERBS; i++)
         fprintf(stderr, " %s", verbs[i].name);
     fputs(" (ullage --help)\n", stderr);
     return EXIT_TROUBLE;

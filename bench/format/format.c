@@ -37,6 +37,14 @@ const char *ullage_bench_format_name(size_t index)
     return index < FORMAT_COUNT ? formats[index].name : NULL;
 }
 
+bool ullage_bench_format_is_known(const char *name)
+{
+    for (size_t i = 0; ullage_bench_format_name(i) != NULL; i++)
+        if (strcmp(ullage_bench_format_name(i), name) == 0)
+            return true;
+    return false;
+}
+
 static int hand_over(FILE *to, const char *text, size_t bytes)
 {
     if (ferror(to))

@@ -53,14 +53,6 @@ static bool parse_seconds(const char *text, double least, double most, double *o
     return end != text && *end == '\0' && *out >= least && *out <= most;
 }
 
-static bool is_format(const char *name)
-{
-    for (size_t i = 0; ullage_bench_format_name(i) != NULL; i++)
-        if (strcmp(ullage_bench_format_name(i), name) == 0)
-            return true;
-    return false;
-}
-
 enum { OPTION_HELP = 256, OPTION_LIST, OPTION_FILTER, OPTION_COUNT, OPTION_TIME, OPTION_TIMEOUT, OPTION_FORMAT, OPTION_OUT,
     OPTION_NO_MEMORY, OPTION_NO_PIN };
 
@@ -97,7 +89,7 @@ static int parse_option(struct options *options, const char *program, int option
         options->series.timeout_ms = (unsigned)(seconds * 1e3);
         return 0;
     case OPTION_FORMAT:
-        if (!is_format(optarg))
+        if (!ullage_bench_format_is_known(optarg))
             return complain(program, optarg, "no such format");
         options->format = optarg;
         return 0;

@@ -103,6 +103,7 @@ bool ullage_bench_metric_is_unstable(const struct ullage_bench_metric *metric);
 
 /* The formats, in the order of help; NULL after the last. "text", "json", "go", "google", "github", "bencher", "tap", "junit", "prometheus", "markdown" */
 const char *ullage_bench_format_name(size_t index);
+bool ullage_bench_format_is_known(const char *name);
 
 /**
  * ullage_bench_write() - a report in one format

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 # ullage bench: counts that are exact, regressions that are found with their stack, and what misbehaves reported as that.
-# PATTERNS=N for more designed patterns than 250 under each allocator.
+# PATTERNS=N for more designed patterns than 100 under each allocator.
 load common
 
 bench_setup() {
@@ -32,8 +32,8 @@ run_with() {
 result() { jq -r --arg name "$1" ".results[] | select(.name == \$name) | $2" out.json; }
 
 check_patterns() { # ALLOCATOR FIRST
-    FIRST_PATTERN=$2 PATTERNS=${PATTERNS:-250} LD_PRELOAD=$1 "$BUILD/bench_patterns" --count 1 --time 0.000001 --format json --out "patterns.json"
-    jq -e --argjson n "${PATTERNS:-250}" '.results | length == $n and all(.status == "ok" and .note == "")' patterns.json
+    FIRST_PATTERN=$2 PATTERNS=${PATTERNS:-100} LD_PRELOAD=$1 "$BUILD/bench_patterns" --count 1 --time 0.000001 --format json --out "patterns.json"
+    jq -e --argjson n "${PATTERNS:-100}" '.results | length == $n and all(.status == "ok" and .note == "")' patterns.json
     jq -r '.results[] | .count_iterations as $n | .threads as $t | (.metrics | map({(.name): .samples}) | add) as $m
         | {name, n: $n, allocs: ($m["allocs/op"] | map(. * $n * $t)), bytes: ($m["B/op"] | map(. * $n * $t)), peak: $m["peak-live-bytes"],
            leak: ($m["leaked-B/op"] | map(. * $n * $t)), truth: [$m["truth-allocs"][0] * $n, $m["truth-bytes"][0] * $n,
@@ -54,12 +54,12 @@ library() { ldconfig -p | awk -v name="$1" '$1 == name { print $NF; exit }'; }
 
 @test "counting is exact: jemalloc, mimalloc, tcmalloc" {
     bench_setup
-    first=250
+    first=100
     for name in libjemalloc.so.2 libmimalloc.so.2 libtcmalloc_minimal.so.4; do
         found=$(library $name)
         [ -n "$found" ] || skip "$name is not installed"
         check_patterns "$found" $first || { echo "under $name"; return 1; }
-        first=$((first + 250))
+        first=$((first + ${PATTERNS:-100}))
     done
 }
 

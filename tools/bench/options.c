@@ -63,17 +63,9 @@ static bool parse_real(const char *text, double least, double most, double *out)
     return end != text && *end == '\0' && *out >= least && *out <= most;
 }
 
-static bool is_format(const char *name)
-{
-    for (size_t i = 0; ullage_bench_format_name(i) != NULL; i++)
-        if (strcmp(ullage_bench_format_name(i), name) == 0)
-            return true;
-    return false;
-}
-
 static int set_format(struct ull_bench_options *options, const char *name)
 {
-    if (is_format(name)) {
+    if (ullage_bench_format_is_known(name)) {
         options->format = name;
         return 0;
     }
