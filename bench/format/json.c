@@ -82,6 +82,7 @@ static void put_result(struct ull_json *json, const struct ullage_bench_result *
     ull_json_count(json, "iterations", result->iterations);
     ull_json_count(json, "count_iterations", result->count_iterations);
     ull_json_count(json, "threads", result->threads);
+    ull_json_text(json, "allocator", result->allocator);
     ull_json_open(json, "metrics", '[');
     for (size_t i = 0; i < result->metric_count; i++)
         put_metric(json, &result->metrics[i]);

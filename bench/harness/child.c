@@ -53,11 +53,14 @@ struct ullage_bench_run {
     bool skipped, failed;
     char why[512];
     unsigned resets;        /* of the run that is on */
-    bool resets_expected;   /* as the first run did */
+    unsigned runs;          /* of the body so far */
+    unsigned resets_expected; /* as many as the first run did: recording begins at the last of them */
     bool counted;           /* the run that is on is recorded */
+    bool probed;            /* the recorder was tried with one allocation of a byte */
     bool misused_clock;
 
     pthread_barrier_t together; /* of a parallel benchmark's threads */
+    const struct ullage_bench_build *build;
     void (*pause)(void);
     void (*resume)(void);
     int (*counts)(struct ullage_recording_counts *out);
@@ -109,7 +112,7 @@ void ullage_bench_reset_clock(struct ullage_bench *b)
         first = pthread_barrier_wait(&run->together) == PTHREAD_BARRIER_SERIAL_THREAD;
     if (first) {
         run->resets++;
-        if (run->counted)
+        if (run->counted && run->resets == run->resets_expected)
             run->clock.resume = run->resume;
         ull_clock_reset(&run->clock);
         ull_clock_reset_peak();
@@ -139,6 +142,17 @@ void ullage_bench_bytes(struct ullage_bench *b, uint64_t bytes)
     __atomic_store_n(&b->run->bytes, bytes, __ATOMIC_RELAXED);
 }
 
+static bool is_ours(const char *name)
+{
+    static const char *const ours[] = { "ns/op", "MB/s", "cpu-ns/op", "user-ns/op", "sys-ns/op", "instructions/op", "cycles/op",
+        "minor-faults/op", "major-faults/op", "voluntary-switches/op", "involuntary-switches/op", "peak-rss-bytes", "allocs/op",
+        "B/op", "peak-live-bytes", "leaked-B/op" };
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (strcmp(ours[i], name) == 0)
+            return true;
+    return false;
+}
+
 void ullage_bench_metric(struct ullage_bench *b, const char *name, double value, int better)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -147,14 +161,14 @@ void ullage_bench_metric(struct ullage_bench *b, const char *name, double value,
     pthread_mutex_lock(&lock);
     while (i < run->metric_count && strcmp(run->metrics[i].name, name) != 0)
         i++;
-    if (i < METRICS_MAX && name[0] != '\0' && strlen(name) < sizeof run->metrics[0].name && strpbrk(name, " \t\n") == NULL) {
+    if (i < METRICS_MAX && name[0] != '\0' && strlen(name) < sizeof run->metrics[0].name && strpbrk(name, " \t\n") == NULL && !is_ours(name)) {
         snprintf(run->metrics[i].name, sizeof run->metrics[i].name, "%s", name);
         run->metrics[i].value = value;
         run->metrics[i].better = better < 0 ? -1 : better > 0;
         if (i == run->metric_count)
             run->metric_count++;
     } else {
-        say(run, "note metric '%.80s' was left out: names have 1 to 63 bytes and no spaces, and there are at most %d", name,
+        say(run, "note metric '%.80s' was left out: names have 1 to 63 bytes, no spaces, are none of the harness's own, and there are at most %d", name,
             METRICS_MAX);
     }
     pthread_mutex_unlock(&lock);
@@ -162,8 +176,11 @@ void ullage_bench_metric(struct ullage_bench *b, const char *name, double value,
 
 static void note_why(struct ullage_bench_run *run, const char *format, va_list arguments)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
     if (vsnprintf(run->why, sizeof run->why, format, arguments) < 0)
         run->why[0] = '\0';
+    pthread_mutex_unlock(&lock);
 }
 
 void ullage_bench_skip(struct ullage_bench *b, const char *format, ...)
@@ -191,6 +208,12 @@ void ullage_bench_keep(const void *p)
 }
 
 /* ---- running a body ---- */
+
+static bool is_over(const struct ullage_bench_run *run)
+{
+    return run->skipped || run->failed;
+}
+
 
 struct worker {
     struct ullage_bench bench;
@@ -258,15 +281,17 @@ static void run_body(struct ullage_bench_run *run, uint64_t iterations)
         run_parallel(run, iterations);
     else
         ull_bench_body_alone(run, iterations);
+    if (run->runs++ == 0)
+        run->resets_expected = run->resets;
+    if (!is_over(run) && run->resets_expected != run->resets) {
+        run->failed = true;
+        snprintf(run->why, sizeof run->why, "it resets the clock %u times with few iterations and %u times with more: reset it outside of the loop",
+            run->resets_expected, run->resets);
+    }
     if (run->misused_clock && !run->failed) {
         run->failed = true;
         snprintf(run->why, sizeof run->why, "stop_clock and start_clock are not for parallel benchmarks");
     }
-}
-
-static bool is_over(const struct ullage_bench_run *run)
-{
-    return run->skipped || run->failed;
 }
 
 /* More and more iterations, never more than a hundred times as many at once, until it takes as long as was asked for. */
@@ -330,10 +355,16 @@ static void say_counts(struct ullage_bench_run *run)
     }
     if (counts.missed > 0)
         say(run, "note %" PRIu64 " allocations or frees could not be counted exactly", counts.missed);
-    bool exact = counts.missed == 0;
+    if (run->probed) { /* of which one byte is ours */
+        counts.allocations--, counts.frees--;
+        counts.requested_bytes--, counts.freed_bytes--;
+        if (counts.allocations == 0)
+            counts.peak_bytes = 0;
+    }
+    bool exact = counts.missed == 0; /* threads may meet, or not: their peak is no fact of the program */
     say_metric(run, "allocs/op", -1, exact, (double)counts.allocations / n);
     say_metric(run, "B/op", -1, exact, (double)counts.requested_bytes / n);
-    say_metric(run, "peak-live-bytes", -1, exact, (double)counts.peak_bytes);
+    say_metric(run, "peak-live-bytes", -1, exact && run->one.threads == 1, (double)counts.peak_bytes);
     uint64_t leaked = counts.requested_bytes > counts.freed_bytes ? counts.requested_bytes - counts.freed_bytes : 0;
     say_metric(run, "leaked-B/op", -1, exact, (double)leaked / n);
 }
@@ -359,12 +390,21 @@ static int find_case(void *context, const struct ull_case *one)
         return run->found;
     }
     size_t length = strlen(one->name);
+    if (run->pass != PASS_LIST && strcmp(one->name, run->wanted) == 0) { /* it was listed so because it skips all of itself */
+        run->one = *one;
+        run->found = true;
+        return 1;
+    }
     if (run->pass != PASS_LIST && (strncmp(one->name, run->wanted, length) != 0 || run->wanted[length] != '/'))
         return 0;
     struct ullage_bench bench = { 1, one->argument, 0, 1, run };
     run->group = one;
     one->function(&bench); /* runs the wanted one in ullage_bench_sub() */
     run->group = NULL;
+    if (run->pass == PASS_LIST && is_over(run)) {
+        say(run, "name %s", one->name);
+        run->skipped = run->failed = false;
+    }
     return run->found;
 }
 
@@ -379,8 +419,12 @@ void ullage_bench_sub(struct ullage_bench *b, const char *name, ullage_bench_fn 
         return;
     }
     int length = snprintf(whole, sizeof whole, "%s/%s", run->group->name, name);
-    if (length < 0 || (size_t)length >= sizeof whole || name[0] == '\0' || strpbrk(name, " \t\n") != NULL)
+    const char *fault = ull_registry_name_fault(name[0] != '\0' && length > 0 && (size_t)length < sizeof whole ? whole : "");
+    if (fault != NULL) {
+        if (run->pass == PASS_LIST)
+            say(run, "fault %.200s: %s", run->group->name, fault);
         return;
+    }
     if (run->pass == PASS_LIST) {
         say(run, "name %s", whole);
     } else if (!run->found && strcmp(whole, run->wanted) == 0) {
@@ -422,17 +466,12 @@ static void look_for_threads(const struct ullage_bench_run *run, unsigned before
 static void count_pass(struct ullage_bench_run *run)
 {
     run_body(run, 1);
-    run->resets_expected = run->resets > 0;
-    run->clock.resume = run->resets_expected ? NULL : run->resume; /* else ullage_bench_reset_clock() sets it */
+    run->clock.resume = run->resets_expected > 0 ? NULL : run->resume; /* else ullage_bench_reset_clock() sets it */
     run->clock.pause = run->pause;
     run->counted = true;
     if (!is_over(run))
         run_body(run, run->iterations);
     run->pause();
-    if (!is_over(run) && run->resets_expected && run->resets == 0) {
-        run->failed = true;
-        snprintf(run->why, sizeof run->why, "it resets the clock in one call and not in another");
-    }
     if (!is_over(run))
         say_counts(run);
 }
@@ -514,6 +553,24 @@ static const char *allocator(void)
     return "libc's malloc";
 }
 
+/* The program may have an allocator of its own in it (statically linked), which comes before any that is preloaded. */
+__attribute__((noinline)) static bool ull_bench_body_probe(struct ullage_bench_run *run)
+{
+    struct ullage_recording_counts before = { .size = sizeof before }, after = { .size = sizeof after };
+    const struct ullage_bench_build *build = run->build;
+    if (build == NULL || build->size < sizeof *build || build->allocate == NULL || build->release == NULL)
+        return true;
+    (void)run->counts(&before);
+    run->resume();
+    void *p = build->allocate(1);
+    ullage_bench_keep(p);
+    build->release(p);
+    run->pause();
+    (void)run->counts(&after);
+    run->probed = after.allocations == before.allocations + 1 && after.frees == before.frees + 1;
+    return run->probed;
+}
+
 static void say_build(const struct ullage_bench_run *run, const struct ullage_bench_build *build)
 {
     say(run, "build %s", build != NULL && build->compiler != NULL ? build->compiler : "");
@@ -529,6 +586,7 @@ int ull_child_main(const struct ullage_bench_build *build)
     if (text == NULL)
         return -1;
     run.pid = getpid();
+    run.build = build;
     if (!parse_request(&run, text)) {
         fprintf(stderr, "%s: '%s' is no request: unset it\n", ULL_BENCH_CHILD, text);
         return 1;
@@ -540,6 +598,9 @@ int ull_child_main(const struct ullage_bench_build *build)
     ull_clock_init(&run.clock);
     if (run.pass == PASS_COUNT && !find_recorder(&run)) {
         say(&run, "fail the interposer is not there: allocations cannot be counted");
+    } else if (run.pass == PASS_COUNT && !ull_bench_body_probe(&run)) {
+        say(&run, "fail its allocations cannot be counted: an allocator is linked into the program (statically?), or nothing can be "
+            "recorded; link it dynamically, or measure time alone (--no-memory)");
     } else {
         (void)ull_registry_each(find_case, &run);
         if (run.pass != PASS_LIST && !run.found)

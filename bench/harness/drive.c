@@ -15,17 +15,6 @@
 
 enum { NAMES_MAX = 100000, LIST_TIMEOUT_MS = 60000 };
 
-/* As the first child said them, which is one of the first subject. */
-static struct { char compiler[256], flags[1024], allocator[512]; int optimized; } described = { .optimized = 1 };
-
-void ull_drive_describe(struct ullage_bench_report *report)
-{
-    (void)ullage_bench_set_text(&report->compiler, described.compiler);
-    (void)ullage_bench_set_text(&report->flags, described.flags);
-    (void)ullage_bench_set_text(&report->allocator, described.allocator);
-    report->optimized = described.optimized != 0;
-}
-
 void ull_drive_note(struct ullage_bench_result *result, const char *note)
 {
     char joined[1024];
@@ -65,20 +54,20 @@ struct parsed {
     bool hello, end;
     uint64_t iterations;
     unsigned threads;
+    char fault[512]; /* of a list; "" */
 };
 
-/* The allocator comes last. */
-static void describe(const char *line)
+static void describe(struct ullage_bench_result *result, const char *line)
 {
     const char *text;
     if ((text = after(line, "build")) != NULL)
-        snprintf(described.compiler, sizeof described.compiler, "%s", text);
+        (void)ullage_bench_set_text(&result->compiler, text);
     else if ((text = after(line, "flags")) != NULL)
-        snprintf(described.flags, sizeof described.flags, "%s", text);
+        (void)ullage_bench_set_text(&result->flags, text);
     else if ((text = after(line, "optimized")) != NULL)
-        described.optimized = text[0] != '0';
+        result->optimized = text[0] != '0';
     else if ((text = after(line, "allocator")) != NULL)
-        snprintf(described.allocator, sizeof described.allocator, "%s", text);
+        (void)ullage_bench_set_text(&result->allocator, text);
 }
 
 /* A metric is kept only when the repetition turns out to be whole: see take_metrics(). */
@@ -99,8 +88,8 @@ static void take_line(struct parsed *parsed, struct ullage_bench_result *result,
         fail(result, ULLAGE_BENCH_SKIPPED, text);
     else if ((text = after(line, "fail")) != NULL)
         fail(result, ULLAGE_BENCH_FAILED, text);
-    else if (described.allocator[0] == '\0')
-        describe(line);
+    else if (result->allocator[0] == '\0') /* it comes last of them */
+        describe(result, line);
 }
 
 static int take_metric(struct ullage_bench_result *result, const char *text)
@@ -143,7 +132,8 @@ bool ull_drive_judge(struct ullage_bench_result *result, const struct ull_spawne
             complete ? ", after it was measured" : "", words);
         fail(result, ULLAGE_BENCH_CRASHED, message);
     } else if (result->status == ULLAGE_BENCH_OK && !complete) {
-        snprintf(message, sizeof message, "called exit(%d) while it was measured%s", WEXITSTATUS(spawned->status), words);
+        snprintf(message, sizeof message, "ended with status %d while it was measured: it called exit or exec, or closed what is not its own%s",
+            WEXITSTATUS(spawned->status), words);
         fail(result, ULLAGE_BENCH_EXITED, message);
     } else if (result->status == ULLAGE_BENCH_OK && WEXITSTATUS(spawned->status) != 0) {
         snprintf(message, sizeof message, "exit status %d%s", WEXITSTATUS(spawned->status), words);
@@ -206,9 +196,11 @@ static int sample_benchmark(const struct ullage_bench_subject *subject, struct u
 int ullage_bench_sample(const struct ullage_bench_subject *subject, struct ullage_bench_request *request,
     struct ullage_bench_result *result, char *error)
 {
-    if (subject->whole_program)
-        return ull_whole_sample(subject, request, result, error);
-    return sample_benchmark(subject, request, result, error);
+    int outcome = subject->whole_program ? ull_whole_sample(subject, request, result, error)
+                                         : sample_benchmark(subject, request, result, error);
+    if (request->pass != ULLAGE_BENCH_COUNT) /* ullage_bench_count() has a directory to remove before */
+        ull_spawn_end_if_told();
+    return outcome;
 }
 
 /* ---- listing ---- */
@@ -248,45 +240,77 @@ static int keep_name(char ***names, size_t *count, const char *name)
     return result;
 }
 
+/* Why there is no list; 0 if there is one. */
+static int judge_list(const struct ullage_bench_subject *subject, const struct ull_spawned *spawned, const struct parsed *parsed, char *error)
+{
+    const char *program = subject->command[0];
+    char words[300];
+    last_words(spawned, words, sizeof words);
+    if (parsed->fault[0] != '\0') {
+        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%s: %s", program, parsed->fault);
+        return -EINVAL;
+    }
+    if (parsed->end)
+        return 0;
+    if (spawned->timed_out)
+        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%s: no list of its benchmarks within %d s: does a constructor or a group hang?%s", program,
+            LIST_TIMEOUT_MS / 1000, words);
+    else if (WIFSIGNALED(spawned->status))
+        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%s: ended by signal SIG%s before it had listed its benchmarks%s", program,
+            sigabbrev_np(WTERMSIG(spawned->status)), words);
+    else if (parsed->hello)
+        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%s: ended with status %d while its benchmarks were listed: does a group call exit?%s", program,
+            WEXITSTATUS(spawned->status), words);
+    else
+        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%s: not a benchmark program (one that ends with ULLAGE_BENCH_MAIN()); of any "
+            "other command: ullage bench exec%s", program, words);
+    return parsed->hello ? -ECHILD : -ENOEXEC;
+}
+
+static const char *first_twice(char **names, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        for (size_t k = 0; k < i && count <= 2000; k++) /* past that it is the author's to know */
+            if (strcmp(names[i], names[k]) == 0)
+                return names[i];
+    return NULL;
+}
+
 int ullage_bench_list(
     const struct ullage_bench_subject *subject, const char *filter, char ***names, size_t *count, char *error)
 {
     const struct ull_spawn spawn = { .subject = subject, .timeout_ms = LIST_TIMEOUT_MS, .request = "list 1 0 " };
     struct ull_spawned spawned;
     struct parsed parsed = { .threads = 1 };
-    struct ullage_bench_result unused = { .name = NULL };
     *names = NULL;
     *count = 0;
     int result = ull_spawn_run(&spawn, &spawned, error);
+    ull_spawn_end_if_told();
     if (result != 0)
         return result;
-    (void)ullage_bench_set_text(&unused.note, "");
     char *at = spawned.lines;
     for (const char *line; result == 0 && (line = next_line(&at)) != NULL;) {
-        const char *name = after(line, "name");
-        if (name == NULL)
-            take_line(&parsed, &unused, line);
-        else if (ullage_bench_passes(name, filter))
+        const char *name = after(line, "name"), *fault = after(line, "fault");
+        parsed.hello = parsed.hello || strcmp(line, "hello") == 0;
+        parsed.end = parsed.end || strcmp(line, "end") == 0;
+        if (fault != NULL)
+            snprintf(parsed.fault, sizeof parsed.fault, "%s", fault);
+        if (name != NULL && ullage_bench_passes(name, filter))
             result = keep_name(names, count, name);
     }
-    if (result != 0) {
+    if (result != 0)
         snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "not enough memory for its list of benchmarks");
-    } else if (!parsed.hello) {
-        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%s: not a benchmark program (one that ends with ULLAGE_BENCH_MAIN()); of any "
-            "other command: ullage bench exec", subject->command[0]);
-        result = -ENOEXEC;
-    } else if (!parsed.end) {
-        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%s: it ended while its benchmarks were listed: does a group crash, or exit?",
-            subject->command[0]);
-        result = -ECHILD;
+    else
+        result = judge_list(subject, &spawned, &parsed, error);
+    if (result == 0 && first_twice(*names, *count) != NULL) {
+        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%s: %s: two benchmarks have this name", subject->command[0], first_twice(*names, *count));
+        result = -EINVAL;
     }
     if (result != 0) {
         ullage_bench_names_free(*names, *count);
         *names = NULL;
         *count = 0;
     }
-    free(unused.note);
-    free(unused.message);
     free(spawned.lines);
     return result;
 }

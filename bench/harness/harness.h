@@ -22,6 +22,7 @@
 #include "ullage/bench.h"
 #include "ullage/bench_result.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -42,7 +43,8 @@ struct ull_case {
 /* Calls @each for every case in the order of registration until it returns other than 0; returns that. */
 int ull_registry_each(int (*each)(void *context, const struct ull_case *one), void *context);
 
-/* NULL, or what is wrong with what was registered. */
+/* NULL, or what is wrong with a name, or with what was registered. */
+const char *ull_registry_name_fault(const char *name);
 const char *ull_registry_fault(void);
 
 /* ---- clock.c ---- */
@@ -107,6 +109,12 @@ struct ull_spawn {
 /* Runs it to its end. 0 or negative errno with @error. */
 int ull_spawn_run(const struct ull_spawn *spawn, struct ull_spawned *out, char *error);
 
+/* Signals that would end us are noted from here to there, and end what runs; ends us by the one that came, if one did. */
+enum { ULL_SPAWN_SIGNALS = 4 };
+void ull_spawn_hold_signals(struct sigaction before[ULL_SPAWN_SIGNALS]);
+void ull_spawn_let_signals_go(const struct sigaction before[ULL_SPAWN_SIGNALS]);
+void ull_spawn_end_if_told(void);
+
 /* ---- whole.c ---- */
 
 int ull_whole_sample(const struct ullage_bench_subject *subject, const struct ullage_bench_request *request,
@@ -117,7 +125,5 @@ int ull_whole_sample(const struct ullage_bench_subject *subject, const struct ul
 /* Says how the process ended, in the result; true if that was well. @complete: it had said all that it had to. */
 bool ull_drive_judge(struct ullage_bench_result *result, const struct ull_spawned *spawned, bool complete, unsigned timeout_ms);
 void ull_drive_note(struct ullage_bench_result *result, const char *note);
-/* Compiler, flags and allocator as the last child said them; kept for the report. */
-void ull_drive_describe(struct ullage_bench_report *report);
 
 #endif

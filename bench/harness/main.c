@@ -23,8 +23,8 @@ struct options {
 static void help(const char *program)
 {
     printf("Usage: %s [OPTION]...\n"
-           "Runs its benchmarks, each in processes of its own, and says what an operation costs:\n"
-           "in time, and, where Ullage's interposer is found, in allocations and bytes.\n\n"
+           "Runs its benchmarks, each in processes of its own, and says what an operation\n"
+           "costs: in time and, where Ullage's interposer is found, in allocations and bytes.\n\n"
            "  --list             their names\n"
            "  --filter PART,...  those whose name has one of the parts in it\n"
            "  --count N          repetitions (10)\n"
@@ -35,8 +35,8 @@ static void help(const char *program)
            "  --out FILE         there instead of standard output\n"
            "  --no-memory        time alone\n"
            "  --no-pin           on any processor; else on as many as it has threads\n\n"
-           "Exit status: 0 fine, 1 usage, 3 a benchmark failed, crashed or timed out. To compare\n"
-           "two programs, and to gate what changed: ullage bench --help.\n",
+           "Exit status: 0 fine, 1 usage, 3 a benchmark failed, crashed or timed out.\n"
+           "To compare two programs, and to gate what changed: ullage bench --help.\n",
         program);
 }
 

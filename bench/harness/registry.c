@@ -14,7 +14,8 @@ static struct ullage_bench_entry *first, **last = &first;
 
 void ullage_bench_register(struct ullage_bench_entry *entry)
 {
-    entry->next = NULL;
+    if (entry->next != NULL || last == &entry->next)
+        return; /* it is there already */
     *last = entry;
     last = &entry->next;
 }
@@ -88,13 +89,21 @@ struct names {
     char text[ULL_BENCH_NAME_BYTES + 64];
 };
 
+const char *ull_registry_name_fault(const char *name)
+{
+    if (name[0] == '\0' || strlen(name) >= ULL_BENCH_NAME_BYTES - 1)
+        return "a name is empty or over 254 bytes long";
+    for (const char *at = name; *at != '\0'; at++)
+        if (*at <= ' ' || *at > '~')
+            return "a name has a space or something that is no printable ASCII";
+    return NULL;
+}
+
 static const char *fault_of(const struct ull_case *one)
 {
-    if (one->name[0] == '\0' || strlen(one->name) + 1 >= sizeof one->name)
-        return "its name is empty or over 254 bytes long";
-    for (const char *at = one->name; *at != '\0'; at++)
-        if (*at <= ' ' || *at > '~')
-            return "its name has a space or something that is no printable ASCII";
+    const char *fault = ull_registry_name_fault(one->name);
+    if (fault != NULL)
+        return fault;
     if (one->threads == 0 || one->threads > ULL_BENCH_THREADS_MAX)
         return "it asks for no thread, or for over 1,024";
     return NULL;

@@ -215,6 +215,9 @@ static void free_result(struct ullage_bench_result *result)
     free(result->variant);
     free(result->message);
     free(result->note);
+    free(result->compiler);
+    free(result->flags);
+    free(result->allocator);
 }
 
 void ullage_bench_report_free(struct ullage_bench_report *report)
@@ -266,10 +269,27 @@ struct ullage_bench_result *ullage_bench_report_result(
     result |= ullage_bench_set_text(&new.variant, variant);
     result |= ullage_bench_set_text(&new.message, "");
     result |= ullage_bench_set_text(&new.note, "");
+    result |= ullage_bench_set_text(&new.compiler, "");
+    result |= ullage_bench_set_text(&new.flags, "");
+    result |= ullage_bench_set_text(&new.allocator, "");
     if (result == 0)
         return keep_result(report, &new);
     free_result(&new);
     return NULL;
+}
+
+void ullage_bench_report_describe(struct ullage_bench_report *report)
+{
+    for (size_t i = 0; i < report->result_count; i++) {
+        const struct ullage_bench_result *result = &report->results[i];
+        if (result->allocator[0] == '\0')
+            continue;
+        (void)ullage_bench_set_text(&report->compiler, result->compiler);
+        (void)ullage_bench_set_text(&report->flags, result->flags);
+        (void)ullage_bench_set_text(&report->allocator, result->allocator);
+        report->optimized = result->optimized;
+        return;
+    }
 }
 
 /* ---- metrics ---- */

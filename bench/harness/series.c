@@ -62,11 +62,16 @@ int ullage_bench_count(const struct ullage_bench_series *series, const struct ul
     struct ullage_bench_request *request, struct ullage_bench_result *result, char *error)
 {
     const char *place = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR");
+    if (place != NULL && place[0] == '\0')
+        place = NULL;
     char directory[256], run_id[64];
     static unsigned number;
+    struct sigaction before[ULL_SPAWN_SIGNALS];
     snprintf(directory, sizeof directory, "%.200s/ullage-bench-XXXXXX", place != NULL ? place : "/tmp");
+    ull_spawn_hold_signals(before); /* the directory is not to be left behind */
     if (mkdtemp(directory) == NULL) {
         int result_number = -errno;
+        ull_spawn_let_signals_go(before);
         snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "no directory for the ledgers: %s: %s", directory, strerror(-result_number));
         return result_number;
     }
@@ -79,6 +84,8 @@ int ullage_bench_count(const struct ullage_bench_series *series, const struct ul
     if (outcome == 0 && result->status == ULLAGE_BENCH_OK && series->counted != NULL)
         outcome = series->counted(series->context, subject, directory, run_id, result, error);
     remove_directory(directory);
+    ull_spawn_let_signals_go(before);
+    ull_spawn_end_if_told();
     return outcome;
 }
 
@@ -218,6 +225,6 @@ int ullage_bench_run(const struct ullage_bench_series *series, struct ullage_ben
         outcome = run_one(series, report, names[i], &progress, error);
     clear(&progress);
     ullage_bench_names_free(names, name_count);
-    ull_drive_describe(report);
+    ullage_bench_report_describe(report);
     return outcome;
 }

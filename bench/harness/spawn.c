@@ -2,8 +2,8 @@
 /*
  * spawn.c - one process, in a group of its own, to its end and no longer than its time.
  *
- * What it prints is not shown: the last of it is kept for the message if it fails. Whatever it leaves in its group is
- * killed, so that it cannot disturb the next one. While it runs, a signal that would end us ends it first.
+ * What it prints is not shown: the last of it is kept for the message if it fails. Whatever it leaves behind, in its group or out
+ * of it, is killed, so that it cannot disturb the next one. While it runs, a signal that would end us ends it first.
  */
 #include "config.h"
 
@@ -38,30 +38,39 @@ static uint64_t now_ns(void)
 /* ---- signals that would end us ---- */
 
 static const int fatal_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-enum { FATAL_COUNT = sizeof fatal_signals / sizeof fatal_signals[0] };
+_Static_assert(sizeof fatal_signals / sizeof fatal_signals[0] == ULL_SPAWN_SIGNALS, "as many as are held");
 static volatile sig_atomic_t running_group; /* 0: none */
+static volatile sig_atomic_t ended_by;      /* the signal; 0: none */
 
-static void end_with_it(int signal_number)
+/* The process ends now; we do when what it left is cleared away, see ull_spawn_end_if_told(). */
+static void end_it(int signal_number)
 {
+    ended_by = signal_number;
     if (running_group > 0)
         kill(-running_group, SIGKILL);
-    signal(signal_number, SIG_DFL);
-    raise(signal_number);
 }
 
-static void catch_signals(struct sigaction *before)
+void ull_spawn_end_if_told(void)
 {
-    struct sigaction action = { .sa_handler = end_with_it };
-    for (int i = 0; i < FATAL_COUNT; i++) {
+    if (ended_by == 0)
+        return;
+    signal(ended_by, SIG_DFL);
+    raise(ended_by);
+}
+
+void ull_spawn_hold_signals(struct sigaction before[ULL_SPAWN_SIGNALS])
+{
+    struct sigaction action = { .sa_handler = end_it };
+    for (int i = 0; i < ULL_SPAWN_SIGNALS; i++) {
         sigaction(fatal_signals[i], NULL, &before[i]);
         if (before[i].sa_handler == SIG_DFL)
             sigaction(fatal_signals[i], &action, NULL);
     }
 }
 
-static void let_signals_go(const struct sigaction *before)
+void ull_spawn_let_signals_go(const struct sigaction before[ULL_SPAWN_SIGNALS])
 {
-    for (int i = 0; i < FATAL_COUNT; i++)
+    for (int i = 0; i < ULL_SPAWN_SIGNALS; i++)
         sigaction(fatal_signals[i], &before[i], NULL);
 }
 
@@ -332,12 +341,69 @@ static void keep_usage(struct ull_spawned *out, const struct rusage *usage)
     out->peak_bytes = (uint64_t)usage->ru_maxrss * 1024;
 }
 
+/* ---- what left its group ---- */
+
+enum { CHILDREN_MAX = 256 };
+
+static size_t children(pid_t *list)
+{
+    char path[64], text[4096];
+    size_t count = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)gettid());
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    text[got > 0 ? got : 0] = '\0';
+    for (char *at = text, *end; count < CHILDREN_MAX; at = end) {
+        long pid = strtol(at, &end, 10);
+        if (end == at)
+            break;
+        list[count++] = (pid_t)pid;
+    }
+    return count;
+}
+
+static bool is_among(pid_t pid, const pid_t *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i] == pid)
+            return true;
+    return false;
+}
+
+/* Those whose parent ended are our children now (we are their subreaper): all that we did not have before are its own. */
+static void end_strays(struct ull_spawned *out, const pid_t *before, size_t before_count)
+{
+    enum { ROUNDS = 20 };
+    pid_t now[CHILDREN_MAX];
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t count = children(now), strays = 0;
+        for (size_t i = 0; i < count; i++) {
+            if (is_among(now[i], before, before_count))
+                continue;
+            strays++;
+            if (waitpid(now[i], NULL, WNOHANG) == 0) { /* it still ran */
+                out->left_processes = true;
+                kill(now[i], SIGKILL);
+                waitpid(now[i], NULL, 0);
+            }
+        }
+        if (strays == 0)
+            return;
+    }
+}
+
 static int run(const struct ull_spawn *spawn, struct ull_spawned *out, struct pipes *pipes, char **list, char *error)
 {
-    pid_t parent = getpid(), pid;
-    struct sigaction before[FATAL_COUNT];
+    pid_t parent = getpid(), pid, ours[CHILDREN_MAX];
+    int was_subreaper = 0;
+    size_t our_count = children(ours);
+    struct sigaction before[ULL_SPAWN_SIGNALS];
     void (*sigchld)(int) = signal(SIGCHLD, SIG_DFL); /* ignored, there would be nothing to wait for */
-    catch_signals(before);
+    ull_spawn_hold_signals(before);
+    prctl(PR_GET_CHILD_SUBREAPER, &was_subreaper);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     struct supervision s = { .spawn = spawn, .out = out, .begun_ns = now_ns() };
     pid = fork();
     if (pid == 0)
@@ -348,6 +414,8 @@ static int run(const struct ull_spawn *spawn, struct ull_spawned *out, struct pi
     } else {
         setpgid(pid, pid);
         running_group = pid;
+        if (ended_by != 0)
+            kill(-pid, SIGKILL);
         close(pipes->lines[1]);
         close(pipes->printed[1]);
         pipes->lines[1] = pipes->printed[1] = -1;
@@ -362,8 +430,10 @@ static int run(const struct ull_spawn *spawn, struct ull_spawned *out, struct pi
             close(process);
         running_group = 0;
         keep_usage(out, &s.usage);
+        end_strays(out, ours, our_count);
     }
-    let_signals_go(before);
+    prctl(PR_SET_CHILD_SUBREAPER, was_subreaper);
+    ull_spawn_let_signals_go(before);
     signal(SIGCHLD, sigchld);
     return result;
 }

@@ -27,6 +27,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -101,7 +102,7 @@ void ullage_bench_sub(struct ullage_bench *b, const char *name, ullage_bench_fn 
 
 /**
  * Set-up ends here: what was measured so far is forgotten. In a parallel benchmark each thread has to call it, and all
- * of them go on together. Once a call of the body.
+ * of them go on together. As often with one iteration as with many: outside of the loop.
  */
 void ullage_bench_reset_clock(struct ullage_bench *b);
 
@@ -116,7 +117,8 @@ void ullage_bench_bytes(struct ullage_bench *b, uint64_t bytes);
 
 /**
  * ullage_bench_metric() - an own metric
- * @name:   with its unit, without spaces: "p99-ns", "misses/op". One value a call of the body; the last one counts
+ * @name:   with its unit, without spaces, none of the harness's own: "p99-ns", "misses/op". One value a call of the body;
+ *          the last one counts
  * @better: -1 lower is better, 1 higher is better, 0 neither
  */
 void ullage_bench_metric(struct ullage_bench *b, const char *name, double value, int better);
@@ -139,6 +141,8 @@ struct ullage_bench_build {
     size_t size;
     const char *compiler, *flags; /* NULL: unknown */
     int optimized;
+    void *(*allocate)(size_t bytes); /* the program's own malloc and free: is it the one that is counted? NULL: not asked */
+    void (*release)(void *p);
 };
 
 /**
@@ -166,7 +170,7 @@ int ullage_bench_main(int argc, char **argv, const struct ullage_bench_build *bu
     int main(int argc, char **argv) \
     { \
         static const struct ullage_bench_build build \
-            = { sizeof build, ULLAGE_BENCH_COMPILER_, ULLAGE_BENCH_FLAGS, ULLAGE_BENCH_OPTIMIZED_ }; \
+            = { sizeof build, ULLAGE_BENCH_COMPILER_, ULLAGE_BENCH_FLAGS, ULLAGE_BENCH_OPTIMIZED_, malloc, free }; \
         return ullage_bench_main(argc, argv, &build); \
     }
 

@@ -55,6 +55,8 @@ struct ullage_bench_result {
     enum ullage_bench_status status;
     char *message; /* of a status that is not ok; "" */
     char *note;    /* "left 2 threads running"; "" */
+    char *compiler, *flags, *allocator; /* of this program and variant; "": unknown */
+    bool optimized;
     uint64_t iterations;       /* of each timed repetition */
     uint64_t count_iterations; /* of the counting run; 0: there was none */
     unsigned threads;
@@ -84,6 +86,9 @@ int ullage_bench_set_text(char **text, const char *from);
 /* The result of that name and variant, made if there is none; NULL without memory. */
 struct ullage_bench_result *ullage_bench_report_result(
     struct ullage_bench_report *report, const char *name, const char *variant);
+
+/* Compiler, flags and allocator of the report are those of its first result that has them. */
+void ullage_bench_report_describe(struct ullage_bench_report *report);
 
 /* The metric of that name; NULL: there is none. */
 struct ullage_bench_metric *ullage_bench_result_metric(const struct ullage_bench_result *result, const char *name);

@@ -335,6 +335,17 @@ void ull_recorder_move_end(struct ull_recorder_move *move, const void *to, size_
         errno = kept;
         return;
     }
+    if (move->known && to != NULL && ull_unlikely(ull_load_relaxed(&recorder.paused))) {
+        /* Nothing is counted now, and it is still there: followed under its new address, as large as it was counted. */
+        move->old.address = (uint64_t)(uintptr_t)to;
+        move->old.flags &= ~(uint32_t)ULL_LIVE_MEASURABLE;
+        if (ull_recorder_enter()) {
+            insert(&move->old);
+            ull_recorder_leave();
+        }
+        errno = kept;
+        return;
+    }
     if (move->known)
         count_end(move);
     if (to != NULL && ull_recorder_wants(bytes))

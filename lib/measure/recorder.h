@@ -49,7 +49,8 @@ struct ull_recorder_thread {
     bool ready;
     bool cut_short; /* until_sample was: no sample is due at its end */
     bool busy; /* in the recorder: what it allocates now goes unrecorded, and is counted */
-    bool unwinding; /* busy in an unwinder, whose own allocations (the loader's, for its TLS) are none of the program's */
+    bool unwound;   /* an unwinder has been in this thread before */
+    bool unwinding; /* in it for the first time: then the loader allocates its TLS, which is none of the program's */
 };
 extern __thread struct ull_recorder_thread ull_thread __attribute__((tls_model("initial-exec"), visibility("hidden")));
 

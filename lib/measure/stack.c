@@ -203,10 +203,10 @@ static unsigned unwind(uint64_t *frames, unsigned limit)
 
 static unsigned capture_raw(uint64_t *frames, unsigned limit)
 {
-    bool before = ull_thread.unwinding;
-    ull_thread.unwinding = true;
+    ull_thread.unwinding = !ull_thread.unwound;
+    ull_thread.unwound = true;
     unsigned count = unwind(frames, limit);
-    ull_thread.unwinding = before;
+    ull_thread.unwinding = false;
     return count;
 }
 

@@ -71,7 +71,7 @@ library() { ldconfig -p | awk -v name="$1" '$1 == name { print $NF; exit }'; }
     [ ! -e baseline.json ]
     gate_with "" --update
     [ "$status" -eq 0 ]
-    jq -e '.programs.bench_subject.benchmarks | length == 10' baseline.json
+    jq -e '.programs.bench_subject.benchmarks | length == 13' baseline.json
     cp baseline.json before
     for _ in 1 2 3; do
         gate_with ""
@@ -200,6 +200,11 @@ library() { ldconfig -p | awk -v name="$1" '$1 == name { print $NF; exit }'; }
     gate_with ""
     [ "$status" -eq 5 ]
     grep -q 'damaged' out
+    # asked to write, it still overwrites nothing that it does not understand
+    cp baseline.json before
+    gate_with "" --update
+    [ "$status" -eq 5 ]
+    cmp baseline.json before
     for edit in '.kind = "other"' '.version = 9' 'del(.programs)' '.programs.bench_subject = 3' '.programs.bench_subject.benchmarks.parse.iterations = -1' \
         '.programs.bench_subject.benchmarks.parse.metrics["B/op"].value = "many"' '.programs.bench_subject.benchmarks.parse.metrics = []' \
         '.programs.bench_subject.benchmarks.parse.stacks[0].functions = [3]' '.programs.bench_subject.benchmarks.parse.metrics["B/op"].relative = -1' \
@@ -216,6 +221,21 @@ library() { ldconfig -p | awk -v name="$1" '$1 == name { print $NF; exit }'; }
     : > baseline.json
     gate_with ""
     [ "$status" -eq 5 ]
+    # another program's entries stay, and a link stays a link
+    jq '.programs.another = .programs.bench_subject' good > there.json
+    ln -sf there.json baseline.json
+    gate_with "" --update --filter parse
+    [ "$status" -eq 0 ]
+    [ -L baseline.json ]
+    jq -e '.programs.another.benchmarks.parse' there.json > /dev/null
+    rm baseline.json
+    jq '.programs.bench_subject.benchmarks["\u001b[31mred"] = .programs.bench_subject.benchmarks.parse' good > baseline.json
+    gate_with ""
+    ! grep -q "$(printf '\033')" out
+    mkfifo pipe
+    status=0
+    timeout 10 "$ULLAGE" bench gate --baseline pipe -- "$SUBJECT" 2> err || status=$?
+    [ "$status" -eq 5 ]
     mkdir directory
     status=0
     "$ULLAGE" bench gate --baseline directory -- "$SUBJECT" 2> err || status=$?
@@ -224,6 +244,105 @@ library() { ldconfig -p | awk -v name="$1" '$1 == name { print $NF; exit }'; }
     "$ULLAGE" bench gate --baseline /nonexistent/baseline.json --update --filter parse -- "$SUBJECT" 2> err || status=$?
     [ "$status" -eq 1 ]
     grep -q '/nonexistent/baseline.json' err
+}
+
+@test "no way around the gate" {
+    bench_setup
+    gate_with "" --update
+    # a filter that matches nothing
+    gate_with "" --filter nonesuch
+    [ "$status" -eq 1 ]
+    # what vanished is a failure in every format
+    status=0
+    PLANT=vanish "$ULLAGE" bench gate --baseline baseline.json --format junit -o out.xml -- "$SUBJECT" || status=$?
+    [ "$status" -eq 2 ]
+    grep -q 'group/two' out.xml
+    grep -qE 'failures="[1-9]' out.xml
+    # a group that skips all of itself is skipped, not vanished
+    gate_with gskip
+    [ "$status" -eq 0 ]
+    grep -A1 'whole' out | grep -q 'no moon for any of it'
+    # a metric that somebody took out is not gated, and that is said
+    cp baseline.json good
+    jq 'del(.programs.bench_subject.benchmarks.session.metrics["leaked-B/op"])' good > baseline.json
+    gate_with "" --filter session
+    grep -q 'leaked-B/op: not gated' out
+    # repetitions that differ are no excuse for being more, all of them
+    jq '.programs.bench_subject.benchmarks.odd.metrics["allocs/op"].value = 0.99' good > baseline.json
+    for _ in 1 2 3; do
+        gate_with unstable --filter odd
+        [ "$status" -eq 2 ]
+    done
+    # a leak behind a realloc with the clock stopped
+    cp good baseline.json
+    gate_with hidden --filter cache
+    [ "$status" -eq 2 ]
+    grep -q 'leaked-B/op: 0 -> 200' out
+    # own names for own metrics; a clock that is reset in the loop
+    run_with own --filter cache
+    result cache .note | grep -q 'left out'
+    run_with resets --filter cache
+    [ "$(result cache .status)" = failed ]
+    # without a baseline the base tells what there was
+    sed 's/ULLAGE_BENCH(burn)/ULLAGE_BENCH(burnt)/' "$SOURCE/tests/cli/bench_subject.c" > renamed.c
+    ${CC:-cc} -O2 -I"$SOURCE/include" -o renamed renamed.c -L"$BUILD/.libs" -lullage-bench -Wl,-rpath,"$BUILD/.libs"
+    status=0
+    "$ULLAGE" bench gate --base "$SUBJECT" --filter burn --time 0.001 -- ./renamed > out 2>&1 || status=$?
+    cat out
+    [ "$status" -eq 2 ]
+    grep -q 'vanished: the base has it' out
+    # options that would make it count nothing
+    run "$ULLAGE" bench exec --no-memory --baseline baseline.json --update -- "$BUILD/bench_threads" 1
+    [ "$status" -eq 1 ]
+    run "$ULLAGE" bench exec --update -- "$BUILD/bench_threads" 1
+    [ "$status" -eq 1 ]
+    "$ULLAGE" bench exec --baseline whole.json --update --count 10 -- "$BUILD/bench_threads" 10
+    run "$ULLAGE" bench exec --baseline whole.json --count 20 -- "$BUILD/bench_threads" 20
+    [ "$status" -eq 5 ]
+    status=0
+    "$ULLAGE" bench gate --baseline baseline.json --filter parse -- "$SUBJECT" > /dev/full 2> err || status=$?
+    [ "$status" -eq 1 ]
+}
+
+@test "an allocator that is linked into the program: said, and never counted as nothing" {
+    bench_setup
+    cat > own.c <<'END'
+#include <stddef.h>
+static char heap[1 << 20];
+static size_t used;
+void *malloc(size_t bytes) { char *p = heap + used; used = (used + bytes + 31) & ~(size_t)15; return used < sizeof heap ? p : NULL; }
+void *calloc(size_t count, size_t bytes) { return malloc(count * bytes); }
+void *realloc(void *p, size_t bytes) { (void)p; return malloc(bytes); }
+void free(void *p) { (void)p; }
+END
+    ${CC:-cc} -O1 -fno-builtin -I"$SOURCE/include" -o own "$SOURCE/tests/cli/bench_subject.c" own.c -L"$BUILD/.libs" -lullage-bench -Wl,-rpath,"$BUILD/.libs"
+    status=0
+    "$ULLAGE" bench run --count 1 --time 0.00001 --filter group/one -- ./own > out 2>&1 || status=$?
+    cat out
+    [ "$status" -eq 3 ]
+    tr -s '\n ' ' ' < out | grep -q 'allocations cannot be counted'
+    status=0
+    "$ULLAGE" bench gate --baseline own.json --update --filter group/one -- ./own > out 2>&1 || status=$?
+    [ "$status" -eq 3 ]
+    [ ! -e own.json ]
+    printf 'int main(void) { return 0; }\n' > still.c
+    ${CC:-cc} -static -o still still.c
+    "$ULLAGE" bench exec --repetitions 2 --format json -o out.json -- ./still
+    jq -e '.results[0] | (.metrics | map(.name) | index("allocs/op")) == null and (.note | test("no ledger"))' out.json
+}
+
+@test "peaks of threads that meet or do not: no false alarm, and twice as much is found" {
+    bench_setup
+    for _ in 1 2 3 4; do
+        rm -f baseline.json
+        gate_with "" --update --filter loose
+        gate_with "" --filter loose
+        [ "$status" -eq 0 ]
+        gate_with "" --filter loose
+        [ "$status" -eq 0 ]
+    done
+    gate_with loose --filter loose
+    [ "$status" -eq 2 ]
 }
 
 @test "variants: in turn, as ratios to one of them; several programs and several variables" {
@@ -311,12 +430,29 @@ library() { ldconfig -p | awk -v name="$1" '$1 == name { print $NF; exit }'; }
         run "$BUILD/bench_subject" $arguments
         [ "$status" -eq 1 ] || { echo "status $status of: $arguments"; return 1; }
     done
-    [ "$("$BUILD/bench_subject" --list | wc -l)" -eq 10 ]
+    [ "$("$BUILD/bench_subject" --list | wc -l)" -eq 13 ]
     ULLAGE_PRELOAD=/nonexistent run "$BUILD/bench_subject" --count 1 --time 0.001 --filter parse
     [ "$status" -eq 0 ]
     [[ "$output" == *"time alone"* ]]
     run "$ULLAGE" bench run --count 1 --time 0.001 --filter parse -o /dev/full -- "$SUBJECT"
     [ "$status" -eq 1 ]
+}
+
+@test "ended by a signal midway: neither a process nor a directory is left" {
+    bench_setup
+    for delay in 0.05 0.15 0.25 0.35 0.5; do
+        "$ULLAGE" bench gate --base "$SUBJECT" --time 0.002 -- "$SUBJECT" > /dev/null 2>&1 3>&- &
+        pid=$!
+        sleep $delay
+        kill -TERM $pid
+        status=0
+        wait $pid || status=$?
+        [ "$status" -eq 143 ]
+        # nothing says which directories were its own: none that no process of ours could still be using
+        sleep 0.1
+        [ -z "$(find /dev/shm "${TMPDIR:-/tmp}" -maxdepth 1 -name 'ullage-bench-??????' -newer "$SCRATCH/small" 2> /dev/null)" ]
+        ! pgrep -x -r R,S,D bench_subject
+    done
 }
 
 @test "our own benchmarks ask for no more than bench/baseline.json says" {

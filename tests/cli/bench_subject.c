@@ -7,6 +7,7 @@
 #include <ullage/bench.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +170,45 @@ ULLAGE_BENCH(odd)
     ullage_bench_bytes(b, 1000);
     for (uint64_t i = 0; i < b->iterations; i++)
         free(make_node(10));
+}
+
+ULLAGE_BENCH_GROUP(whole)
+{
+    if (planted("gskip"))
+        ullage_bench_skip(b, "no %s for any of it", "moon");
+    else
+        ullage_bench_sub(b, "part", small, 5);
+}
+
+/* Peaks of threads that meet, or do not. */
+ULLAGE_BENCH_PARALLEL(loose, 2)
+{
+    for (uint64_t i = 0; i < b->iterations; i++) {
+        free(make_node(planted("loose") ? 200 : 100));
+        if (i % 16 == 0)
+            sched_yield();
+    }
+}
+
+/* Its leak is hidden by a realloc with the clock stopped. */
+ULLAGE_BENCH(cache)
+{
+    static char *kept;
+    for (uint64_t i = 0; i < b->iterations; i++) {
+        char *entry = make_node(planted("hidden") ? 200 : 100);
+        ullage_bench_stop_clock(b);
+        entry = realloc(entry, 300);
+        if (planted("hidden"))
+            kept = entry;
+        else
+            free(entry);
+        ullage_bench_start_clock(b);
+    }
+    ullage_bench_keep(kept);
+    if (planted("own"))
+        ullage_bench_metric(b, "allocs/op", 77, -1);
+    for (uint64_t i = 0; planted("resets") && i < b->iterations; i++)
+        ullage_bench_reset_clock(b);
 }
 
 ULLAGE_BENCH_MAIN()

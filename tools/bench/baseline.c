@@ -15,14 +15,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STACKS_KEPT = 10 };
+enum { STACKS_KEPT = 50 };
 #define KIND "ullage-bench-baseline"
 
 /* ---- checking ---- */
 
 static int refuse(char *error, const char *path, const char *what, const char *detail)
 {
-    snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%.300s: %s%s%.300s; look at it, or write it anew with --update", path, what,
+    snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%.300s: %s%s%.300s; mend it, or remove it and write it anew with --update", path, what,
         detail != NULL ? ": " : "", detail != NULL ? detail : "");
     return -EBADMSG;
 }
@@ -93,17 +93,16 @@ static int check(json_t *root, const char *path, char *error)
 
 int ull_baseline_load(struct ull_baseline *baseline, const char *path, char *error)
 {
-    json_error_t where;
-    baseline->path = path;
     baseline->root = NULL;
-    if (access(path, F_OK) != 0) {
-        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%.300s: there is no baseline; write it with --update", path);
-        return -ENOENT;
+    baseline->path = realpath(path, NULL); /* a link stays one */
+    if (baseline->path == NULL) {
+        int number = errno;
+        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, number == ENOENT ? "%.300s: there is no baseline; write it with --update" : "%.300s: %s", path,
+            strerrordesc_np(number));
+        return -number;
     }
-    baseline->root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    if (baseline->root == NULL)
-        return refuse(error, path, where.line > 0 ? "damaged" : "cannot be read", where.text);
-    int outcome = check(baseline->root, path, error);
+    baseline->root = ull_bench_load(baseline->path, error);
+    int outcome = baseline->root != NULL ? check(baseline->root, path, error) : -EBADMSG;
     if (outcome != 0)
         ull_baseline_fini(baseline);
     return outcome;
@@ -111,15 +110,26 @@ int ull_baseline_load(struct ull_baseline *baseline, const char *path, char *err
 
 int ull_baseline_new(struct ull_baseline *baseline, const char *path)
 {
-    baseline->path = path;
+    baseline->path = strdup(path);
     baseline->root = json_pack("{s:s, s:i, s:{}}", "kind", KIND, "version", 1, "programs");
-    return baseline->root != NULL ? 0 : -ENOMEM;
+    return baseline->root != NULL && baseline->path != NULL ? 0 : -ENOMEM;
 }
 
 void ull_baseline_fini(struct ull_baseline *baseline)
 {
     json_decref(baseline->root);
+    free(baseline->path);
     baseline->root = NULL;
+    baseline->path = NULL;
+}
+
+bool ull_baseline_has(const char *metric)
+{
+    static const char *const counted[] = { "allocs/op", "B/op", "peak-live-bytes", "leaked-B/op" };
+    for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
+        if (strcmp(counted[i], metric) == 0)
+            return true;
+    return false;
 }
 
 json_t *ull_baseline_program(const struct ull_baseline *baseline, const char *program, bool make)
@@ -171,8 +181,8 @@ static json_t *metric_entry(const struct ullage_bench_metric *metric, const json
         high = metric->samples[i] > high ? metric->samples[i] : high;
     }
     json_object_set_new(made, "value", number(high));
-    if (low < high)
-        json_object_set_new(made, "lowest", number(low)); /* unstable: anything in between was seen */
+    if (low < high || !metric->exact)
+        json_object_set_new(made, "lowest", number(low)); /* anything in between was seen, and more may be */
     const json_t *relative = json_object_get(old, "relative"), *absolute = json_object_get(old, "absolute");
     json_object_set_new(made, "relative", relative != NULL ? json_copy((json_t *)(uintptr_t)relative) : json_integer(0));
     json_object_set_new(made, "absolute", absolute != NULL ? json_copy((json_t *)(uintptr_t)absolute) : json_integer(0));
@@ -203,7 +213,7 @@ json_t *ull_baseline_entry(const struct ullage_bench_result *result, const json_
         return NULL;
     }
     for (size_t i = 0; i < result->metric_count; i++)
-        if (result->metrics[i].exact && result->metrics[i].better != 0 && result->metrics[i].sample_count > 0)
+        if (ull_baseline_has(result->metrics[i].name) && result->metrics[i].sample_count > 0)
             json_object_set_new(metrics, result->metrics[i].name,
                 metric_entry(&result->metrics[i], json_object_get(old_metrics, result->metrics[i].name)));
     for (size_t i = 0; i < result->stack_count && i < STACKS_KEPT; i++)

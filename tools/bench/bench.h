@@ -61,6 +61,9 @@ int ull_bench_counted(void *unused, const struct ullage_bench_subject *subject, 
 
 /* ---- read.c ---- */
 
+/* A regular file with JSON in it; NULL with @error, which names it. */
+json_t *ull_bench_load(const char *path, char *error);
+
 /* A report in our own JSON, hostile until checked. 0 or negative errno with @error. */
 int ull_bench_read(struct ullage_bench_report **out, const char *path, char *error);
 
@@ -93,6 +96,9 @@ void ull_findings_fini(struct ull_findings *findings);
 /* The worst kind of one benchmark; ULL_FINDING_FINE without any. */
 enum ull_finding_kind ull_findings_worst(const struct ull_findings *findings, const char *benchmark);
 
+/* Something that went past what the entry has, and that more repetitions have to confirm: threads meet, or do not. */
+bool ull_findings_need_more(const json_t *entry, const struct ullage_bench_result *now);
+
 /* What was counted now against an entry of a baseline. */
 void ull_findings_compare(struct ull_findings *findings, const json_t *entry, const struct ullage_bench_result *now);
 
@@ -106,8 +112,11 @@ const char *ull_bench_number(double value, char text[48]);
 
 struct ull_baseline {
     json_t *root;
-    const char *path;
+    char *path; /* where it is, links followed */
 };
+
+/* The metrics that are counted, whether every repetition gave the same or not. */
+bool ull_baseline_has(const char *metric);
 
 /* 0; -ENOENT; -EBADMSG: damaged, or of something else; other negative errno. @error says what. */
 int ull_baseline_load(struct ull_baseline *baseline, const char *path, char *error);

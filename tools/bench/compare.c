@@ -9,6 +9,7 @@
 
 #include "stats.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ static void help(void)
 struct pair {
     const struct ullage_bench_result *result;
     const struct ullage_bench_metric *before, *now;
+    bool comparable; /* counted in as many iterations */
 };
 
 struct pairs {
@@ -61,8 +63,9 @@ static int collect(struct pairs *pairs, const struct ullage_bench_report *old, c
             const struct ullage_bench_metric *then = ullage_bench_result_metric(before, metric->name);
             if (then == NULL || then->sample_count == 0 || metric->sample_count == 0)
                 continue;
-            pairs->all[pairs->count] = (struct pair) { result, then, metric };
-            pairs->p[pairs->count++] = metric->exact ? NAN
+            pairs->all[pairs->count] = (struct pair) { result, then, metric,
+                before->count_iterations == result->count_iterations && before->threads == result->threads };
+            pairs->p[pairs->count++] = ull_baseline_has(metric->name) ? NAN
                 : ull_stats_mann_whitney(then->samples, then->sample_count, metric->samples, metric->sample_count);
         }
     }
@@ -70,27 +73,52 @@ static int collect(struct pairs *pairs, const struct ullage_bench_report *old, c
     return 0;
 }
 
-/* Returns whether a counted metric grew. */
+static void range_of(const struct ullage_bench_metric *metric, double *low, double *high)
+{
+    *low = *high = metric->samples[0];
+    for (size_t i = 1; i < metric->sample_count; i++) {
+        *low = fmin(*low, metric->samples[i]);
+        *high = fmax(*high, metric->samples[i]);
+    }
+}
+
+/* Returns whether a counted metric grew: all of what was counted now is more than all that was counted then. */
 static bool print_pair(const struct pair *pair, double p)
 {
     double before = ullage_bench_metric_median(pair->before), now = ullage_bench_metric_median(pair->now);
     double change = before != 0 ? (now - before) / fabs(before) * 100 : now != 0 ? HUGE_VAL : 0;
-    bool worse = pair->now->better != 0 && (now - before) * pair->now->better < 0;
-    char from[48], to[48], difference[32], why[48];
-    if (pair->now->exact && before == now)
+    double low, high, least, most;
+    char from[48], to[48], difference[32], why[64];
+    bool counted = ull_baseline_has(pair->now->name), grew = false;
+    range_of(pair->now, &low, &high);
+    range_of(pair->before, &least, &most);
+    if (counted && low == least && high == most)
         return false; /* nothing to see */
-    if (isfinite(change))
-        snprintf(difference, sizeof difference, "%+.1f %%", change);
-    else
-        snprintf(difference, sizeof difference, "new");
-    if (pair->now->exact)
-        snprintf(why, sizeof why, "%s", worse ? "GREW" : "fewer");
-    else if (p <= 0.05)
+    snprintf(difference, sizeof difference, isfinite(change) ? "%+.1f %%" : "new", change);
+    if (counted && !pair->comparable)
+        snprintf(why, sizeof why, "not judged: other iterations");
+    else if (counted) {
+        grew = low > most;
+        snprintf(why, sizeof why, "%s", grew ? "GREW" : high < least ? "fewer" : "unstable");
+    } else if (p <= 0.05) {
         snprintf(why, sizeof why, "p = %.2g", p);
-    else
+    } else {
         snprintf(why, sizeof why, "~ (p = %.2g)", p);
+    }
     printf("  %-28.28s %14s %14s %10s  %s\n", pair->now->name, ull_bench_number(before, from), ull_bench_number(now, to), difference, why);
-    return pair->now->exact && worse;
+    return grew;
+}
+
+/* What was counted before, and is not there now. */
+static bool print_uncounted(const struct ullage_bench_result *old, const struct ullage_bench_result *now)
+{
+    bool any = false;
+    for (size_t i = 0; i < old->metric_count && now->status == ULLAGE_BENCH_OK; i++)
+        if (ull_baseline_has(old->metrics[i].name) && ullage_bench_result_metric(now, old->metrics[i].name) == NULL) {
+            printf("%s, %s: VANISHED: it was not counted now\n", old->name, old->metrics[i].name);
+            any = true;
+        }
+    return any;
 }
 
 static bool print_all(const struct pairs *pairs, const struct ullage_bench_report *old, const struct ullage_bench_report *new)
@@ -109,6 +137,8 @@ static bool print_all(const struct pairs *pairs, const struct ullage_bench_repor
         if (now == NULL || (now->status != ULLAGE_BENCH_OK && old->results[i].status == ULLAGE_BENCH_OK)) {
             printf("%s: %s\n", old->results[i].name, now == NULL ? "VANISHED" : now->message);
             grew = true;
+        } else {
+            grew = print_uncounted(&old->results[i], now) || grew;
         }
     }
     for (size_t i = 0; i < new->result_count; i++)
@@ -146,6 +176,8 @@ int ull_bench_compare(int argc, char **argv)
         warn("the processor", old->cpu, new->cpu);
         warn("the kernel", old->kernel, new->kernel);
         status = print_all(&pairs, old, new) ? ULL_BENCH_REGRESSION : ULL_BENCH_FINE;
+        if (fflush(stdout) != 0 || ferror(stdout))
+            status = ull_bench_complain("compare", "standard output: %s", strerror(errno));
     } else {
         ull_bench_complain("compare", "%s", error);
     }

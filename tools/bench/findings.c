@@ -3,7 +3,8 @@
  * findings.c - what was counted against what a baseline has, and which stacks explain the difference.
  *
  * A counted metric is a fact, not a measurement: more than the tolerance is a regression. Repetitions that differ are not
- * averaged: they fail only if the least of them is past what was ever seen, and else are said to be unstable.
+ * averaged: they fail if the least of them is past the baseline, and else are said to be unstable. Where the baseline itself
+ * has a range (threads meet, or do not), the least of ten has to be 5 % past the most of ten.
  */
 #include "config.h"
 
@@ -16,7 +17,14 @@
 #include <string.h>
 
 enum { STACKS_SHOWN = 5, FUNCTIONS_SHOWN = 8 };
-#define UNSTABLE_TOLERANCE 0.05 /* our choice: what threads make of a peak moves by a few percent */
+#define RANGE_TOLERANCE 0.05 /* our choice: beside a range that ten repetitions showed */
+
+static void clean(char *text)
+{
+    for (unsigned char *at = (unsigned char *)text; *at != '\0'; at++)
+        if (*at < ' ' || *at == 127 || (*at == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f))
+            *at = '?';
+}
 
 void ull_findings_add(struct ull_findings *findings, enum ull_finding_kind kind, const char *benchmark, const char *metric,
     const char *format, ...)
@@ -39,6 +47,9 @@ void ull_findings_add(struct ull_findings *findings, enum ull_finding_kind kind,
     va_start(arguments, format);
     vsnprintf(finding->text, sizeof finding->text, format, arguments);
     va_end(arguments);
+    clean(finding->benchmark); /* names of a baseline may be anybody's, and a terminal obeys them */
+    clean(finding->metric);
+    clean(finding->text);
 }
 
 void ull_findings_fini(struct ull_findings *findings)
@@ -92,6 +103,26 @@ static struct range range_of(const struct ullage_bench_metric *metric)
     return range;
 }
 
+struct limits {
+    double low, high, room_below, room_above;
+    bool is_range;
+};
+
+/* What a baseline's metric lets pass. */
+static struct limits limits_of(const json_t *before)
+{
+    const json_t *lowest = json_object_get(before, "lowest");
+    double relative = json_number_value(json_object_get(before, "relative"));
+    double absolute = json_number_value(json_object_get(before, "absolute"));
+    struct limits limits = { .high = json_number_value(json_object_get(before, "value")), .is_range = lowest != NULL };
+    limits.low = lowest != NULL ? json_number_value(lowest) : limits.high;
+    if (limits.is_range && relative < RANGE_TOLERANCE)
+        relative = RANGE_TOLERANCE;
+    limits.room_above = fmax(fabs(limits.high) * relative, absolute);
+    limits.room_below = fmax(fabs(limits.low) * relative, absolute);
+    return limits;
+}
+
 static const char *movement(double before, double now, char text[160])
 {
     char from[48], to[48], more[48];
@@ -113,28 +144,32 @@ static void compare_metric(struct ull_findings *findings, const struct ullage_be
         return;
     }
     struct range seen = range_of(metric);
-    double value = json_number_value(json_object_get(before, "value")), least = value;
-    if (json_object_get(before, "lowest") != NULL)
-        least = json_number_value(json_object_get(before, "lowest"));
-    double relative = json_number_value(json_object_get(before, "relative"));
-    double absolute = json_number_value(json_object_get(before, "absolute"));
-    bool unstable = seen.low < seen.high || least < value || !metric->exact;
-    if (unstable && relative < UNSTABLE_TOLERANCE)
-        relative = UNSTABLE_TOLERANCE;
-    double room = fmax(fabs(value) * relative, absolute), room_below = fmax(fabs(least) * relative, absolute);
+    struct limits limits = limits_of(before);
     /* All of what was seen now lies beyond all that was seen before. */
-    bool more = seen.low > value + room, less = seen.high < least - room_below;
-    if (metric->better > 0) {
-        bool swapped = more;
-        more = less, less = swapped;
-    }
-    if (more)
-        ull_findings_add(findings, ULL_FINDING_REGRESSION, now->name, name, "%s", movement(value, metric->better > 0 ? seen.high : seen.low, text));
-    else if (less)
-        ull_findings_add(findings, ULL_FINDING_IMPROVEMENT, now->name, name, "%s", movement(value, metric->better > 0 ? seen.low : seen.high, text));
-    else if (unstable && seen.low < seen.high && seen.high > value + room)
+    if (seen.low > limits.high + limits.room_above)
+        ull_findings_add(findings, ULL_FINDING_REGRESSION, now->name, name, "%s", movement(limits.high, seen.low, text));
+    else if (seen.high < limits.low - limits.room_below)
+        ull_findings_add(findings, ULL_FINDING_IMPROVEMENT, now->name, name, "%s", movement(limits.low, seen.high, text));
+    else if (seen.low < seen.high && !limits.is_range)
         ull_findings_add(findings, ULL_FINDING_INCONCLUSIVE, now->name, name, "unstable: repetitions gave %s to %s",
             ull_bench_number(seen.low, low), ull_bench_number(seen.high, high));
+}
+
+bool ull_findings_need_more(const json_t *entry, const struct ullage_bench_result *now)
+{
+    const char *name;
+    json_t *before;
+    json_object_foreach(json_object_get(entry, "metrics"), name, before) {
+        const struct ullage_bench_metric *metric = ullage_bench_result_metric(now, name);
+        struct limits limits = limits_of(before);
+        if (metric == NULL || metric->sample_count == 0)
+            continue;
+        struct range seen = range_of(metric);
+        if ((limits.is_range || !metric->exact)
+            && (seen.low > limits.high + limits.room_above || seen.high < limits.low - limits.room_below))
+            return true;
+    }
+    return false;
 }
 
 void ull_findings_compare(struct ull_findings *findings, const json_t *entry, const struct ullage_bench_result *now)
@@ -143,6 +178,10 @@ void ull_findings_compare(struct ull_findings *findings, const json_t *entry, co
     json_t *before;
     json_object_foreach(json_object_get(entry, "metrics"), name, before)
         compare_metric(findings, now, name, before);
+    for (size_t i = 0; i < now->metric_count; i++)
+        if (ull_baseline_has(now->metrics[i].name)
+            && json_object_get(json_object_get(entry, "metrics"), now->metrics[i].name) == NULL)
+            ull_findings_add(findings, ULL_FINDING_NEW, now->name, now->metrics[i].name, "not gated: the baseline does not have it (--update)");
 }
 
 /* ---- stacks ---- */
@@ -172,6 +211,17 @@ static const json_t *same_stack(const json_t *stacks, const struct ullage_bench_
 static double before_of(const json_t *stack, const char *key)
 {
     return (double)json_integer_value(json_object_get(stack, key));
+}
+
+/* The baseline has the stacks that asked for most: of one that asked for less than those it knows nothing. */
+static bool is_unknown(const json_t *entry, const struct ullage_bench_stack *stack)
+{
+    enum { FULL = 50 };
+    const json_t *stacks = json_object_get(entry, "stacks");
+    size_t count = json_array_size(stacks);
+    if (count < FULL || same_stack(stacks, stack) != NULL)
+        return false;
+    return (json_int_t)stack->bytes <= json_integer_value(json_object_get(json_array_get(stacks, count - 1), "bytes"));
 }
 
 static struct growth growth_of(const json_t *entry, const struct ullage_bench_stack *stack)
@@ -224,6 +274,8 @@ size_t ull_findings_explain(FILE *to, const json_t *entry, const struct ullage_b
     size_t count = 0;
     for (size_t i = 0; grown != NULL && i < now->stack_count; i++) {
         struct growth growth = growth_of(entry, &now->stacks[i]);
+        if (is_unknown(entry, &now->stacks[i]))
+            continue;
         if (growth.allocations > 1e-9 || growth.bytes > 1e-9 || growth.peak > 0 || growth.leaked > 1e-9)
             grown[count++] = growth;
     }

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIALS_EACH = 2, COUNT_REPETITIONS = 2 };
+enum { TRIALS_EACH = 2, COUNT_REPETITIONS = 2, RANGE_REPETITIONS = 10 };
 static const char *const noisy_metrics[TRIALS_EACH] = { "cpu-ns/op", "instructions/op" };
 
 struct gated {
@@ -39,8 +39,8 @@ struct gate {
     struct ullage_bench_subject now, base; /* base.command NULL: none */
     char *base_command[1024];
     struct ullage_bench_report *report, *base_report;
-    char **names;
-    size_t count;
+    char **names, **base_names;
+    size_t count, base_count;
     struct gated *all;
     struct ull_trial *trials;
     size_t trial_count;
@@ -62,11 +62,8 @@ static int load_baseline(struct gate *gate)
     if (options->baseline == NULL)
         return 0;
     int outcome = ull_baseline_load(&gate->baseline, options->baseline, gate->error);
-    if (outcome != 0 && options->update) {
-        if (outcome != -ENOENT)
-            ull_bench_complain(options->verb, "%s: it is written anew, without its tolerances", gate->error);
+    if (outcome == -ENOENT && options->update) /* any other file stays what it is */
         outcome = ull_baseline_new(&gate->baseline, options->baseline);
-    }
     if (outcome != 0) {
         ull_bench_complain(options->verb, "%s", gate->error);
         return ULL_BENCH_BASELINE;
@@ -74,6 +71,13 @@ static int load_baseline(struct gate *gate)
     gate->benchmarks = ull_baseline_program(&gate->baseline, gate->program, options->update);
     if (gate->benchmarks == NULL && gate->base.command == NULL) {
         ull_bench_complain(options->verb, "%s: nothing in it is of %s; add it with --update", options->baseline, gate->program);
+        return ULL_BENCH_BASELINE;
+    }
+    json_int_t before = json_integer_value(json_object_get(json_object_get(gate->benchmarks, gate->program), "iterations"));
+    json_int_t requests = gate->series->requests > 0 ? (json_int_t)gate->series->requests : 1;
+    if (gate->now.whole_program && before > 0 && before != requests && !options->update) {
+        ull_bench_complain(options->verb, "%s: it is of runs that answer %lld requests, this is of %lld: give the same --count, or --update", options->baseline,
+            (long long)before, (long long)requests);
         return ULL_BENCH_BASELINE;
     }
     return 0;
@@ -99,8 +103,17 @@ static int set_up(struct gate *gate)
     gate->base_report = ullage_bench_report_new();
     if (gate->report == NULL || gate->base_report == NULL || ullage_bench_set_text(&gate->report->program, options->command[0]) != 0)
         return -ENOMEM;
-    if (!whole)
-        return ullage_bench_list(&gate->now, gate->series->filter, &gate->names, &gate->count, gate->error);
+    if (!whole) {
+        int outcome = ullage_bench_list(&gate->now, gate->series->filter, &gate->names, &gate->count, gate->error);
+        if (outcome == 0 && gate->base.command != NULL)
+            outcome = ullage_bench_list(&gate->base, gate->series->filter, &gate->base_names, &gate->base_count, gate->error);
+        if (outcome == 0 && gate->count == 0 && gate->base_count == 0 && gate->series->filter != NULL) {
+            snprintf(gate->error, sizeof gate->error, "no benchmark of %s passes the filter %s: see --list", options->command[0],
+                gate->series->filter);
+            outcome = -ENOENT;
+        }
+        return outcome;
+    }
     gate->names = calloc(1, sizeof *gate->names);
     gate->count = 1;
     return gate->names != NULL ? ullage_bench_set_text(&gate->names[0], gate->program) : -ENOMEM;
@@ -146,15 +159,25 @@ static int calibrate(struct gate *gate, const struct ullage_bench_subject *subje
 }
 
 static int count(struct gate *gate, const struct ullage_bench_subject *subject, struct ullage_bench_result *result,
-    uint64_t iterations)
+    uint64_t iterations, int repetitions)
 {
     int outcome = 0;
-    for (int i = 0; i < COUNT_REPETITIONS && outcome == 0 && result->status == ULLAGE_BENCH_OK; i++) {
+    for (int i = 0; i < repetitions && outcome == 0 && result->status == ULLAGE_BENCH_OK; i++) {
         struct ullage_bench_request request
             = { .size = sizeof request, .timeout_ms = gate->series->timeout_ms, .iterations = iterations };
         outcome = ullage_bench_count(gate->series, subject, &request, result, gate->error);
     }
     return outcome;
+}
+
+/* Threads meet, or do not: a range of ten says more than two that happen to be equal. */
+static bool is_range(const struct ullage_bench_result *result)
+{
+    for (size_t i = 0; i < result->metric_count; i++)
+        if (ull_baseline_has(result->metrics[i].name)
+            && (!result->metrics[i].exact || ullage_bench_metric_is_unstable(&result->metrics[i])))
+            return true;
+    return false;
 }
 
 static void note_status(struct gate *gate, const struct ullage_bench_result *result)
@@ -177,15 +200,21 @@ static int count_one(struct gate *gate, struct gated *one)
     one->iterations = request.iterations;
     uint64_t iterations = count_iterations(gate, one->entry, &request);
     if (outcome == 0)
-        outcome = count(gate, &gate->now, result, iterations);
+        outcome = count(gate, &gate->now, result, iterations, COUNT_REPETITIONS);
+    if (outcome == 0 && (gate->options->update ? is_range(result) : one->entry != NULL && ull_findings_need_more(one->entry, result)))
+        outcome = count(gate, &gate->now, result, iterations, RANGE_REPETITIONS - COUNT_REPETITIONS);
     note_status(gate, result);
     if (outcome == 0 && result->status == ULLAGE_BENCH_OK && one->entry == NULL && gate->base.command != NULL) {
         base = result_of(gate, one->name, true);
-        outcome = base != NULL ? count(gate, &gate->base, base, iterations) : -ENOMEM;
+        outcome = base != NULL ? count(gate, &gate->base, base, iterations, COUNT_REPETITIONS) : -ENOMEM;
+        if (outcome == 0 && is_range(base))
+            outcome = count(gate, &gate->base, base, iterations, RANGE_REPETITIONS - COUNT_REPETITIONS);
         if (outcome == 0 && base->status == ULLAGE_BENCH_OK) {
             base->threads = result->threads;
             one->entry = ull_baseline_entry(base, NULL);
             one->own_entry = true;
+            if (ull_findings_need_more(one->entry, result))
+                outcome = count(gate, &gate->now, result, iterations, RANGE_REPETITIONS - COUNT_REPETITIONS);
         } else if (outcome == 0) {
             ull_findings_add(&gate->findings, ULL_FINDING_INCONCLUSIVE, one->name, "", "the base %s: %s",
                 ullage_bench_status_name(base->status), base->message);
@@ -209,14 +238,43 @@ static bool is_there(const struct gate *gate, const char *name)
     return false;
 }
 
+/* "group" is listed alone where the group skips all of itself. */
+static bool is_of_skipped_group(const struct gate *gate, const char *name)
+{
+    for (size_t i = 0; i < gate->count; i++) {
+        size_t length = strlen(gate->names[i]);
+        if (strncmp(gate->names[i], name, length) == 0 && name[length] == '/')
+            return true;
+    }
+    return false;
+}
+
+/* Also a result, so that it is in every format. */
+static void note_vanished(struct gate *gate, const char *name, const char *of)
+{
+    char text[128];
+    if (is_there(gate, name) || gate->options->update || is_of_skipped_group(gate, name))
+        return;
+    snprintf(text, sizeof text, "vanished: %s has it, the program does not%s", of,
+        strcmp(of, "the baseline") == 0 ? " (--update, if that is meant)" : "");
+    ull_findings_add(&gate->findings, ULL_FINDING_REGRESSION, name, "", "%s", text);
+    struct ullage_bench_result *result = result_of(gate, name, false);
+    if (result != NULL && result->status == ULLAGE_BENCH_OK) {
+        result->status = ULLAGE_BENCH_FAILED;
+        (void)ullage_bench_set_text(&result->message, text);
+    }
+}
+
 static void look_for_vanished(struct gate *gate)
 {
     const char *name;
     json_t *entry;
     json_object_foreach(gate->benchmarks, name, entry)
-        if (!is_there(gate, name) && ullage_bench_passes(name, gate->series->filter) && !gate->options->update)
-            ull_findings_add(&gate->findings, ULL_FINDING_REGRESSION, name, "",
-                "vanished: the baseline has it, the program does not (--update, if that is meant)");
+        if (ullage_bench_passes(name, gate->series->filter))
+            note_vanished(gate, name, "the baseline");
+    for (size_t i = 0; i < gate->base_count; i++)
+        if (json_object_get(gate->benchmarks, gate->base_names[i]) == NULL)
+            note_vanished(gate, gate->base_names[i], "the base");
 }
 
 /* ---- timing, against the base ---- */
@@ -418,7 +476,7 @@ static int print_all(FILE *to, struct gate *gate)
         counts[ull_findings_worst(&gate->findings, gate->all[i].name)]++;
     }
     for (size_t i = 0; i < gate->findings.count; i++)
-        if (!is_there(gate, gate->findings.all[i].benchmark)) {
+        if (!is_there(gate, gate->findings.all[i].benchmark)) { /* vanished */
             fprintf(to, "  %-12s  %s\n      %s\n", label(ULL_FINDING_REGRESSION), gate->findings.all[i].benchmark, gate->findings.all[i].text);
             vanished++;
         }
@@ -449,7 +507,8 @@ static int update(struct gate *gate)
     void *next;
     for (size_t i = 0; i < gate->count; i++) {
         const struct ullage_bench_result *result = result_of(gate, gate->all[i].name, false);
-        broken += result == NULL || (result->status != ULLAGE_BENCH_OK && result->status != ULLAGE_BENCH_SKIPPED);
+        broken += result == NULL || (result->status != ULLAGE_BENCH_OK && result->status != ULLAGE_BENCH_SKIPPED)
+            || (result->status == ULLAGE_BENCH_OK && ullage_bench_result_metric(result, "allocs/op") == NULL);
     }
     if (broken > 0) {
         (void)print_all(stdout, gate);
@@ -509,7 +568,11 @@ static int finish(struct gate *gate)
     if (options->update)
         return update(gate);
     bool text = strcmp(options->format, "text") == 0;
-    int verdict = print_all(text || options->out != NULL ? stdout : stderr, gate);
+    FILE *to = text || options->out != NULL ? stdout : stderr;
+    ullage_bench_report_describe(gate->report);
+    int verdict = print_all(to, gate);
+    if (fflush(to) != 0 || ferror(to))
+        return ull_bench_complain(options->verb, "the verdict could not be written: %s", strerror(errno));
     int written = text && options->out == NULL ? ULL_BENCH_FINE : ull_bench_write_report(options, gate->report);
     return written != ULL_BENCH_FINE ? written : verdict;
 }
@@ -523,6 +586,7 @@ static void tear_down(struct gate *gate)
     free(gate->trials);
     ull_findings_fini(&gate->findings);
     ullage_bench_names_free(gate->names, gate->names != NULL ? gate->count : 0);
+    ullage_bench_names_free(gate->base_names, gate->base_count);
     ullage_bench_report_free(gate->report);
     ullage_bench_report_free(gate->base_report);
     ull_baseline_fini(&gate->baseline);
@@ -535,8 +599,6 @@ int ull_gate(struct ull_bench_options *options)
     gate.options = options;
     if (options->baseline == NULL && options->base == NULL)
         return ull_bench_complain(options->verb, "nothing to hold it against: name --baseline FILE, --base PROGRAM, or both");
-    if (options->baseline == NULL && options->update)
-        return ull_bench_complain(options->verb, "--update needs --baseline FILE");
     snprintf(gate.error, sizeof gate.error, "not enough memory");
     int status, outcome = set_up(&gate);
     if (outcome == 0 && (status = load_baseline(&gate)) != 0) {

@@ -52,7 +52,7 @@ static const struct {
     { "update", "ge", no_argument, O_UPDATE },
     { "fail-on", "ge", required_argument, O_FAIL_ON },
     { "tolerance", "ge", required_argument, O_TOLERANCE },
-    { "name", "e", required_argument, O_NAME },
+    { "name", "ge", required_argument, O_NAME },
 };
 enum { KNOWN = sizeof known / sizeof known[0] };
 
@@ -317,6 +317,10 @@ int ull_bench_options_parse(struct ull_bench_options *options, char verb, int ar
     }
     options->command = argv + optind;
     options->gates = options->gates || options->baseline != NULL;
+    if (options->update && options->baseline == NULL)
+        return ull_bench_complain(options->verb, "--update needs --baseline FILE");
+    if (options->baseline != NULL && (options->variant_count > 0 || options->no_memory))
+        return ull_bench_complain(options->verb, "--baseline goes with neither --variant nor --no-memory: it is about what one program asks for");
     int result = resolve(options);
     if (result == 0)
         result = find_preload(options);

@@ -5,8 +5,11 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -126,17 +129,31 @@ static int read_head(struct ullage_bench_report *report, const json_t *root)
     return 0;
 }
 
-int ull_bench_read(struct ullage_bench_report **out, const char *path, char *error)
+json_t *ull_bench_load(const char *path, char *error)
 {
     json_error_t where;
-    char what[ULLAGE_BENCH_ERROR_BYTES] = "not enough memory";
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    int outcome = 0;
-    if (root == NULL) {
-        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, where.line > 0 ? "%.300s: line %d: %.300s" : "%.300s:%.0d %.300s", path,
-            where.line > 0 ? where.line : 0, where.text);
-        return -EBADMSG;
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe with nobody at its other end would block */
+    if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%.300s: %s", path, fd < 0 ? strerrordesc_np(errno) : "not a regular file");
+        if (fd >= 0)
+            close(fd);
+        return NULL;
     }
+    json_t *root = json_loadfd(fd, JSON_REJECT_DUPLICATES, &where);
+    close(fd);
+    if (root == NULL)
+        snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%.300s: damaged: line %d: %.300s", path, where.line > 0 ? where.line : 1, where.text);
+    return root;
+}
+
+int ull_bench_read(struct ullage_bench_report **out, const char *path, char *error)
+{
+    char what[ULLAGE_BENCH_ERROR_BYTES] = "not enough memory";
+    json_t *root = ull_bench_load(path, error);
+    int outcome = 0;
+    if (root == NULL)
+        return -EBADMSG;
     struct ullage_bench_report *report = ullage_bench_report_new();
     if (report == NULL) {
         outcome = -ENOMEM;

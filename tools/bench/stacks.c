@@ -170,7 +170,20 @@ static int by_bytes(const void *a, const void *b)
 
 struct totals {
     uint64_t allocations, requested, live, peak, ullage;
+    unsigned processes; /* that have a ledger */
+    bool threads;       /* some of them started threads */
 };
+
+static bool has_threads(const json_t *snapshot)
+{
+    const json_t *profiles = json_object_get(snapshot, "profiles");
+    for (size_t i = 0; i < json_array_size(profiles); i++) {
+        const char *name = json_string_value(json_object_get(json_array_get(profiles, i), "name"));
+        if (name != NULL && strcmp(name, "threads") == 0)
+            return number(json_array_get(profiles, i), "added_total") > 0;
+    }
+    return false;
+}
 
 static int add_ledger(struct ullage_bench_result *result, const char *path, uint64_t iterations, bool stacks,
     struct totals *totals, char *error)
@@ -187,6 +200,8 @@ static int add_ledger(struct ullage_bench_result *result, const char *path, uint
     totals->live += number(of, "requested_live_bytes");
     totals->peak += number(of, "requested_peak_bytes");
     totals->ullage += number(of, "ullage_peak_bytes");
+    totals->processes++;
+    totals->threads = totals->threads || has_threads(json);
     json_decref(json);
     if (outcome != 0)
         snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "not enough memory for the stacks");
@@ -197,11 +212,14 @@ static int add_ledger(struct ullage_bench_result *result, const char *path, uint
 static int add_totals(struct ullage_bench_result *result, const struct totals *totals, uint64_t iterations)
 {
     double n = (double)iterations;
+    bool alone = totals->processes == 1 && !totals->threads;
+    if (totals->processes == 0)
+        return ullage_bench_set_text(&result->note, "no ledger: nothing was asked for, or it cannot be interposed (static, setuid)");
     int outcome = ullage_bench_result_sample(result, "allocs/op", -1, true, (double)totals->allocations / n);
     if (outcome == 0)
         outcome = ullage_bench_result_sample(result, "B/op", -1, true, (double)totals->requested / n);
     if (outcome == 0)
-        outcome = ullage_bench_result_sample(result, "peak-live-bytes", -1, true, (double)totals->peak);
+        outcome = ullage_bench_result_sample(result, "peak-live-bytes", -1, alone, (double)totals->peak);
     if (outcome == 0)
         outcome = ullage_bench_result_sample(result, "live-at-end-bytes", 0, true, (double)totals->live);
     if (outcome == 0)
@@ -212,7 +230,7 @@ static int add_totals(struct ullage_bench_result *result, const struct totals *t
 int ull_bench_counted(void *unused, const struct ullage_bench_subject *subject, const char *ledger_directory,
     const char *run_id, struct ullage_bench_result *result, char *error)
 {
-    struct totals totals = { 0, 0, 0, 0, 0 };
+    struct totals totals = { .processes = 0 };
     DIR *stream = opendir(ledger_directory);
     bool stacks = result->stack_count == 0; /* of the first repetition: the others say the same */
     int outcome = 0;
@@ -232,6 +250,9 @@ int ull_bench_counted(void *unused, const struct ullage_bench_subject *subject, 
     closedir(stream);
     if (stacks && result->stack_count > 1)
         qsort(result->stacks, result->stack_count, sizeof result->stacks[0], by_bytes);
+    struct ullage_bench_metric *peak = ullage_bench_result_metric(result, "peak-live-bytes");
+    if (totals.threads && peak != NULL)
+        peak->exact = false; /* whether they meet is chance */
     if (outcome == 0 && subject->whole_program)
         outcome = add_totals(result, &totals, result->count_iterations);
     return outcome;

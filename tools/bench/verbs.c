@@ -43,6 +43,7 @@ static void gate_help(void)
     printf("Usage: ullage bench gate [OPTION]... [--] PROGRAM\n"
            "Fails if a benchmark asks for more memory than the baseline says, and names the\n"
            "stacks that grew. With --base also if it takes more time than that program.\n\n" GATE_HELP
+           "  --name NAME            of the program in the baseline (the program's own)\n"
            "  --filter PART,...      benchmarks whose name has one of the parts in it\n"
            "  --time SECONDS         how long a timed repetition takes (0.1)\n" COMMON_HELP
            "  --no-pin               on any processor\n\n"
