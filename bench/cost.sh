@@ -63,8 +63,8 @@ fi
 
 if part unwinder && [ -x "$BUILD/bench_backtrace" ]; then
     echo "== jemalloc's samples: its unwinder and ours"
-    "$ULLAGE" bench run --no-memory --count "$rounds" --time 0.05 --variant jemalloc=MALLOC_CONF=prof:true --variant ullage=MALLOC_CONF=prof:true \
-        --variant ullage=BENCH_UNWINDER=ullage --format json -o "$results/unwinder.json" -- "$BUILD/bench_backtrace"
+    MALLOC_CONF=prof:true "$ULLAGE" bench run --no-memory --count "$rounds" --time 0.05 --variant jemalloc= --variant ullage=BENCH_UNWINDER=ullage \
+        --format json -o "$results/unwinder.json" -- "$BUILD/bench_backtrace"
     shown unwinder
 fi
 

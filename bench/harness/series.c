@@ -112,32 +112,39 @@ static unsigned cpus_for(const struct ullage_bench_series *series, const struct 
     return series->pinned ? result->threads : 0;
 }
 
-/* The first subject that can says how many iterations there are to be. 0 or negative errno. */
+/*
+ * How many iterations each subject runs: as many as the first one that can, so that all do the same work; but one that is more
+ * than twice as slow or as fast, as peers often are, as many as take the time with it. 0 or negative errno.
+ */
 static int calibrate(const struct ullage_bench_series *series, struct ullage_bench_report *report, const char *name,
-    struct ullage_bench_request *request, char *error)
+    struct ullage_bench_request *first, uint64_t *iterations, char *error)
 {
-    int outcome = 0;
-    for (size_t i = 0; i < series->subject_count && outcome == 0; i++) {
+    bool found = false;
+    for (size_t i = 0; i < series->subject_count; i++) {
+        struct ullage_bench_request request = { .size = sizeof request, .pass = ULLAGE_BENCH_CALIBRATE, .iterations = 1,
+            .timeout_ms = series->timeout_ms, .time_ns = series->repetitions > 0 ? series->time_ns : CALIBRATE_NS };
         struct ullage_bench_result *result = result_of(series, report, name, i);
         if (result == NULL)
             return -ENOMEM;
-        if (series->subjects[i].whole_program) {
-            request->iterations = series->requests > 0 ? series->requests : 1;
-            return 0;
-        }
-        request->pass = ULLAGE_BENCH_CALIBRATE;
-        request->iterations = 1;
-        request->time_ns = series->repetitions > 0 ? series->time_ns : CALIBRATE_NS;
-        request->cpu_count = 0;
-        outcome = ullage_bench_sample(&series->subjects[i], request, result, error);
-        if (outcome == 0 && result->status == ULLAGE_BENCH_OK)
-            return 0;
+        if (series->subjects[i].whole_program)
+            request.iterations = series->requests > 0 ? series->requests : 1;
+        int outcome = series->subjects[i].whole_program ? 0 : ullage_bench_sample(&series->subjects[i], &request, result, error);
+        if (outcome != 0)
+            return outcome;
+        iterations[i] = request.iterations;
+        if (result->status != ULLAGE_BENCH_OK)
+            continue;
+        if (!found)
+            *first = request;
+        else if (iterations[i] / 2 <= first->iterations && first->iterations / 2 <= iterations[i])
+            iterations[i] = first->iterations;
+        found = true;
     }
-    return outcome;
+    return 0;
 }
 
 static int repeat(const struct ullage_bench_series *series, struct ullage_bench_report *report, const char *name,
-    struct ullage_bench_request *request, unsigned round, struct progress *progress, char *error)
+    const uint64_t *iterations, unsigned round, struct progress *progress, char *error)
 {
     for (size_t i = 0; i < series->subject_count; i++) {
         size_t subject = (i + round) % series->subject_count;
@@ -148,9 +155,9 @@ static int repeat(const struct ullage_bench_series *series, struct ullage_bench_
             return -ENOMEM;
         if (result->status != ULLAGE_BENCH_OK)
             continue;
-        request->pass = ULLAGE_BENCH_TIME;
-        request->cpu_count = cpus_for(series, result);
-        int outcome = ullage_bench_sample(&series->subjects[subject], request, result, error);
+        struct ullage_bench_request request = { .size = sizeof request, .pass = ULLAGE_BENCH_TIME, .iterations = iterations[subject],
+            .timeout_ms = series->timeout_ms, .cpu_count = cpus_for(series, result) };
+        int outcome = ullage_bench_sample(&series->subjects[subject], &request, result, error);
         if (outcome != 0)
             return outcome;
     }
@@ -160,20 +167,16 @@ static int repeat(const struct ullage_bench_series *series, struct ullage_bench_
 static int count(const struct ullage_bench_series *series, struct ullage_bench_report *report, const char *name,
     const struct ullage_bench_request *timed, struct progress *progress, char *error)
 {
-    uint64_t iterations = 0;
+    uint64_t iterations = series->subjects[0].whole_program ? timed->iterations
+        : series->count_iterations > 0 ? series->count_iterations : ullage_bench_count_iterations(timed);
     for (size_t i = 0; i < series->subject_count; i++) {
         struct ullage_bench_result *result = result_of(series, report, name, i);
         if (result == NULL)
             return -ENOMEM;
-        if (iterations == 0 && result->status == ULLAGE_BENCH_OK)
-            iterations = series->subjects[i].whole_program ? timed->iterations
-                : series->count_iterations > 0 ? series->count_iterations : ullage_bench_count_iterations(timed);
         for (unsigned k = 0; k < series->count_repetitions; k++) {
-            struct ullage_bench_request request = *timed;
+            struct ullage_bench_request request = { .size = sizeof request, .iterations = iterations, .timeout_ms = series->timeout_ms };
             show(progress, name);
             progress->done++;
-            request.iterations = iterations;
-            request.cpu_count = 0;
             int outcome = result->status == ULLAGE_BENCH_OK
                 ? ullage_bench_count(series, &series->subjects[i], &request, result, error) : 0;
             if (outcome != 0)
@@ -186,15 +189,17 @@ static int count(const struct ullage_bench_series *series, struct ullage_bench_r
 static int run_one(const struct ullage_bench_series *series, struct ullage_bench_report *report, const char *name,
     struct progress *progress, char *error)
 {
-    struct ullage_bench_request request = { .size = sizeof request, .timeout_ms = series->timeout_ms };
+    struct ullage_bench_request first = { .size = sizeof first, .iterations = 1, .time_ns = CALIBRATE_NS };
+    uint64_t *iterations = calloc(series->subject_count, sizeof *iterations);
     size_t before = progress->done;
     show(progress, name);
-    int outcome = calibrate(series, report, name, &request, error);
+    int outcome = iterations != NULL ? calibrate(series, report, name, &first, iterations, error) : -ENOMEM;
     for (unsigned round = 0; round < series->repetitions && outcome == 0; round++)
-        outcome = repeat(series, report, name, &request, round, progress, error);
+        outcome = repeat(series, report, name, iterations, round, progress, error);
     if (outcome == 0 && series->preload != NULL)
-        outcome = count(series, report, name, &request, progress, error);
+        outcome = count(series, report, name, &first, progress, error);
     progress->done = before + (series->repetitions + (series->preload != NULL ? series->count_repetitions : 0)) * series->subject_count;
+    free(iterations);
     return outcome;
 }
 

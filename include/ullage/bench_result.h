@@ -198,7 +198,8 @@ struct ullage_bench_series {
  * ullage_bench_run() - every benchmark that passes the filter, in every subject, repetitions in turn
  * @report: results are added
  * Interleaved: one repetition of each subject, then the next of each, beginning with another subject each time, so that
- * what the machine does meanwhile meets all of them. All run as many iterations as the first one needs for time_ns.
+ * what the machine does meanwhile meets all of them. All run as many iterations as the first one needs for time_ns, but those
+ * that are more than twice as slow or as fast run as many as they need themselves.
  * Returns: 0, also where benchmarks failed; -ENOENT: the filter leaves none; other negative errno. @error says what to do
  */
 int ullage_bench_run(const struct ullage_bench_series *series, struct ullage_bench_report *report, char *error);

@@ -150,7 +150,7 @@ int ull_baseline_save(const struct ull_baseline *baseline, char *error)
     if (outcome == 0 && to == NULL)
         outcome = -errno;
     if (to != NULL) {
-        bool written = json_dumpf(baseline->root, to, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15)) == 0
+        bool written = json_dumpf(baseline->root, to, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_REAL_PRECISION(17)) == 0
             && fputc('\n', to) != EOF && fflush(to) == 0 && fsync(fileno(to)) == 0;
         outcome = written ? 0 : -(errno != 0 ? errno : EIO);
         if (fclose(to) != 0 && outcome == 0)

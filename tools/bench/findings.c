@@ -17,6 +17,7 @@
 #include <string.h>
 
 enum { STACKS_SHOWN = 5, FUNCTIONS_SHOWN = 8 };
+#define ROUNDING 1e-9 /* of a quotient of counts that went through a file; one allocation more of a thousand million is less */
 #define RANGE_TOLERANCE 0.05 /* our choice: beside a range that ten repetitions showed */
 
 static void clean(char *text)
@@ -118,6 +119,7 @@ static struct limits limits_of(const json_t *before)
     limits.low = lowest != NULL ? json_number_value(lowest) : limits.high;
     if (limits.is_range && relative < RANGE_TOLERANCE)
         relative = RANGE_TOLERANCE;
+    relative = fmax(relative, ROUNDING);
     limits.room_above = fmax(fabs(limits.high) * relative, absolute);
     limits.room_below = fmax(fabs(limits.low) * relative, absolute);
     return limits;
