@@ -28,7 +28,7 @@ block() {
     cat "$place/page" > "$page"
 }
 
-jq -r '"Measured \(.unix_s | strftime("%Y-%m-%d")) on \(.cpus) processors of a \(.cpu), \(.kernel), \(.libc), \(.compiler) \(.flags); \(.results[0].metrics[0].samples | length) repetitions in turn, medians of the ratios of neighbours."' \
+jq -r '"Measured \(.unix_s | strftime("%Y-%m-%d")) on \(.cpus) processors (\(.cpu)), \(.kernel), \(.libc), \(.compiler) \(.flags); \(.results[0].metrics[0].samples | length) repetitions in turn, medians of the ratios of neighbours."' \
     "$results/finder.json" | block machine
 jq -r -f "$SOURCE/bench/table.jq" "$results/finder.json" | block finder
 if [ -s "$results/heaptrack.json" ]; then
@@ -57,19 +57,20 @@ jq -r '.results | sort_by(.name | split("/")[1] | tonumber)[] | (.metrics | map(
 gnuplot << GNUPLOT
 set terminal svg size 720,400 font "sans-serif,13" background "#ffffff"
 set grid ytics lc rgb "#dddddd"
-set key left top
+set key at graph 0.02,0.72 left Left reverse
 set border 3
 set tics nomirror
 set output "$plots/size-time.svg"
-set title "One malloc and free, one byte written"
+set title "One malloc and free, one byte written; recorded from 64 KiB up"
 set logscale xy
 set xlabel "bytes asked for"
 set ylabel "ns a pair"
 set xtics ("64" 64, "1 Ki" 1024, "16 Ki" 16384, "64 Ki" 65536, "256 Ki" 262144, "1 Mi" 1048576, "4 Mi" 4194304, "16 Mi" 16777216)
 set xrange [48:24000000]
 plot "$place/alone" with linespoints lw 2 pt 7 lc rgb "#1f77b4" title "glibc alone", \
-     "$place/ullage" with linespoints lw 2 pt 5 lc rgb "#d62728" title "interposed: recorded from 64 KiB up"
+     "$place/ullage" with linespoints lw 2 pt 5 lc rgb "#d62728" title "interposed"
 unset logscale
+set key left top Left reverse
 set output "$plots/connections-memory.svg"
 set title "A record reader that reserves 1 MiB for each idle connection"
 set xlabel "connections"
