@@ -1,10 +1,12 @@
 ## The harness: its objects once, for the library and for the command.
 noinst_LTLIBRARIES += libull-bench.la
 libull_bench_la_SOURCES = \
-	bench/harness/harness.h \
+	bench/harness/harness.h bench/harness/run.h \
+	bench/harness/body.c \
 	bench/harness/child.c \
 	bench/harness/clock.c \
 	bench/harness/drive.c \
+	bench/harness/judge.c \
 	bench/harness/main.c \
 	bench/harness/registry.c \
 	bench/harness/result.c \

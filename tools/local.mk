@@ -6,12 +6,14 @@ ullage_SOURCES = tools/main.c tools/command.h tools/command.c tools/cmd_bench.c 
 	tools/bench/baseline.c \
 	tools/bench/compare.c \
 	tools/bench/findings.c \
-	tools/bench/gate.c \
+	tools/bench/gate.h tools/bench/gate.c \
 	tools/bench/options.c \
 	tools/bench/read.c \
 	tools/bench/stacks.c \
 	tools/bench/stats.h tools/bench/stats.c \
+	tools/bench/timing.c \
 	tools/bench/trial.h tools/bench/trial.c \
+	tools/bench/verdict.c \
 	tools/bench/verbs.c \
 	tools/preload.h tools/preload.c
 ullage_CPPFLAGS = -I$(top_srcdir)/include -I$(top_srcdir)/tools -DPKGLIBDIR=\"$(pkglibdir)\"

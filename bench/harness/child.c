@@ -9,8 +9,7 @@
  */
 #include "config.h"
 
-#include "harness.h"
-#include "ullage/recording.h"
+#include "run.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -25,50 +24,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { METRICS_MAX = 32, CHILD_FD = 200 };
-#define ITERATIONS_MAX UINT64_C(1000000000000)
-
-enum pass { PASS_LIST, PASS_CALIBRATE, PASS_TIME, PASS_COUNT };
-
-struct own_metric {
-    char name[64];
-    double value;
-    int better;
-};
-
-struct ullage_bench_run {
-    int fd;
-    pid_t pid;
-    enum pass pass;
-    uint64_t iterations, time_ns;
-    char wanted[ULL_BENCH_NAME_BYTES];
-    struct ull_case one;    /* that is wanted */
-    const struct ull_case *group; /* whose body runs now; NULL */
-    bool found;
-
-    struct ull_clock clock;
-    uint64_t bytes;
-    struct own_metric metrics[METRICS_MAX];
-    unsigned metric_count;
-    bool skipped, failed;
-    char why[512];
-    unsigned resets;        /* of the run that is on */
-    unsigned runs;          /* of the body so far */
-    unsigned resets_expected; /* as many as the first run did: recording begins at the last of them */
-    bool counted;           /* the run that is on is recorded */
-    bool probed;            /* the recorder was tried with one allocation of a byte */
-    bool misused_clock;
-
-    pthread_barrier_t together; /* of a parallel benchmark's threads */
-    const struct ullage_bench_build *build;
-    void (*pause)(void);
-    void (*resume)(void);
-    int (*counts)(struct ullage_recording_counts *out);
-};
+enum { CHILD_FD = 200 }; /* out of the way of what the benchmark opens */
 
 /* ---- what is written ---- */
 
-__attribute__((format(printf, 2, 3))) static void say(const struct ullage_bench_run *run, const char *format, ...)
+void ull_say(const struct ullage_bench_run *run, const char *format, ...)
 {
     char line[1024];
     va_list arguments;
@@ -97,222 +57,9 @@ __attribute__((format(printf, 2, 3))) static void say(const struct ullage_bench_
 static void say_metric(const struct ullage_bench_run *run, const char *name, int better, bool exact, double value)
 {
     if (isfinite(value))
-        say(run, "metric %s %d %d %.17g", name, better, exact, value);
+        ull_say(run, "metric %s %d %d %.17g", name, better, exact, value);
     else
-        say(run, "note %s is not finite and was left out", name);
-}
-
-/* ---- what a body calls ---- */
-
-void ullage_bench_reset_clock(struct ullage_bench *b)
-{
-    struct ullage_bench_run *run = b->run;
-    bool first = true;
-    if (b->threads > 1)
-        first = pthread_barrier_wait(&run->together) == PTHREAD_BARRIER_SERIAL_THREAD;
-    if (first) {
-        run->resets++;
-        if (run->counted && run->resets == run->resets_expected)
-            run->clock.resume = run->resume;
-        ull_clock_reset(&run->clock);
-        ull_clock_reset_peak();
-    }
-    if (b->threads > 1)
-        pthread_barrier_wait(&run->together);
-}
-
-void ullage_bench_stop_clock(struct ullage_bench *b)
-{
-    if (b->threads > 1)
-        b->run->misused_clock = true;
-    else
-        ull_clock_stop(&b->run->clock);
-}
-
-void ullage_bench_start_clock(struct ullage_bench *b)
-{
-    if (b->threads > 1)
-        b->run->misused_clock = true;
-    else
-        ull_clock_start(&b->run->clock);
-}
-
-void ullage_bench_bytes(struct ullage_bench *b, uint64_t bytes)
-{
-    __atomic_store_n(&b->run->bytes, bytes, __ATOMIC_RELAXED);
-}
-
-static bool is_ours(const char *name)
-{
-    static const char *const ours[] = { "ns/op", "MB/s", "cpu-ns/op", "user-ns/op", "sys-ns/op", "instructions/op", "cycles/op",
-        "minor-faults/op", "major-faults/op", "voluntary-switches/op", "involuntary-switches/op", "peak-rss-bytes", "allocs/op",
-        "B/op", "peak-live-bytes", "leaked-B/op" };
-    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
-        if (strcmp(ours[i], name) == 0)
-            return true;
-    return false;
-}
-
-void ullage_bench_metric(struct ullage_bench *b, const char *name, double value, int better)
-{
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    struct ullage_bench_run *run = b->run;
-    unsigned i = 0;
-    pthread_mutex_lock(&lock);
-    while (i < run->metric_count && strcmp(run->metrics[i].name, name) != 0)
-        i++;
-    if (i < METRICS_MAX && name[0] != '\0' && strlen(name) < sizeof run->metrics[0].name && strpbrk(name, " \t\n") == NULL && !is_ours(name)) {
-        snprintf(run->metrics[i].name, sizeof run->metrics[i].name, "%s", name);
-        run->metrics[i].value = value;
-        run->metrics[i].better = better < 0 ? -1 : better > 0;
-        if (i == run->metric_count)
-            run->metric_count++;
-    } else {
-        say(run, "note metric '%.80s' was left out: names have 1 to 63 bytes, no spaces, are none of the harness's own, and there are at most %d", name,
-            METRICS_MAX);
-    }
-    pthread_mutex_unlock(&lock);
-}
-
-static void note_why(struct ullage_bench_run *run, const char *format, va_list arguments)
-{
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    pthread_mutex_lock(&lock);
-    if (vsnprintf(run->why, sizeof run->why, format, arguments) < 0)
-        run->why[0] = '\0';
-    pthread_mutex_unlock(&lock);
-}
-
-void ullage_bench_skip(struct ullage_bench *b, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    note_why(b->run, format, arguments);
-    va_end(arguments);
-    b->run->skipped = true;
-}
-
-void ullage_bench_fail(struct ullage_bench *b, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    note_why(b->run, format, arguments);
-    va_end(arguments);
-    b->run->failed = true;
-}
-
-#undef ullage_bench_keep
-void ullage_bench_keep(const void *p)
-{
-    __asm__ volatile("" : : "r"(p) : "memory");
-}
-
-/* ---- running a body ---- */
-
-static bool is_over(const struct ullage_bench_run *run)
-{
-    return run->skipped || run->failed;
-}
-
-
-struct worker {
-    struct ullage_bench bench;
-    struct ullage_bench_run *run;
-    pthread_barrier_t *begin, *end;
-};
-
-/* Stacks end at this name, and at that of ull_bench_body_alone(): what is outside of it says nothing of the benchmark. */
-__attribute__((noinline)) static void *ull_bench_body_in_thread(void *argument)
-{
-    struct worker *worker = argument;
-    pthread_barrier_wait(worker->begin);
-    worker->run->one.function(&worker->bench);
-    pthread_barrier_wait(worker->end);
-    return NULL;
-}
-
-/* All threads stand at the barrier before the clock starts, and the clock stops when all are through. */
-static void run_parallel(struct ullage_bench_run *run, uint64_t iterations)
-{
-    unsigned threads = run->one.threads, started = 0;
-    pthread_barrier_t begin, end;
-    pthread_t *ids = calloc(threads, sizeof *ids);
-    struct worker *workers = calloc(threads, sizeof *workers);
-    pthread_barrier_init(&begin, NULL, threads + 1);
-    pthread_barrier_init(&end, NULL, threads + 1);
-    pthread_barrier_init(&run->together, NULL, threads);
-    for (; ids != NULL && workers != NULL && started < threads; started++) {
-        workers[started] = (struct worker) {
-            { iterations, run->one.argument, started, threads, run }, run, &begin, &end };
-        if (pthread_create(&ids[started], NULL, ull_bench_body_in_thread, &workers[started]) != 0)
-            break;
-    }
-    if (started < threads) { /* those that run stand at the barrier for ever: this process ends without them */
-        say(run, "fail only %u of %u threads could be started", started, threads);
-        say(run, "end");
-        _exit(0);
-    }
-    ull_clock_start(&run->clock);
-    pthread_barrier_wait(&begin);
-    pthread_barrier_wait(&end);
-    ull_clock_stop(&run->clock);
-    for (unsigned i = 0; i < threads; i++)
-        pthread_join(ids[i], NULL);
-    free(ids);
-    free(workers);
-}
-
-__attribute__((noinline)) static void ull_bench_body_alone(struct ullage_bench_run *run, uint64_t iterations)
-{
-    struct ullage_bench bench = { iterations, run->one.argument, 0, 1, run };
-    ull_clock_start(&run->clock);
-    run->one.function(&bench);
-    ull_clock_stop(&run->clock);
-    if (getpid() != run->pid)
-        _exit(0); /* it forked, and the copy came back */
-}
-
-static void run_body(struct ullage_bench_run *run, uint64_t iterations)
-{
-    memset(&run->clock.sum, 0, sizeof run->clock.sum);
-    run->resets = 0;
-    ull_clock_reset_peak();
-    if (run->one.threads > 1)
-        run_parallel(run, iterations);
-    else
-        ull_bench_body_alone(run, iterations);
-    if (run->runs++ == 0)
-        run->resets_expected = run->resets;
-    if (!is_over(run) && run->resets_expected != run->resets) {
-        run->failed = true;
-        snprintf(run->why, sizeof run->why, "it resets the clock %u times with few iterations and %u times with more: reset it outside of the loop",
-            run->resets_expected, run->resets);
-    }
-    if (run->misused_clock && !run->failed) {
-        run->failed = true;
-        snprintf(run->why, sizeof run->why, "stop_clock and start_clock are not for parallel benchmarks");
-    }
-}
-
-/* More and more iterations, never more than a hundred times as many at once, until it takes as long as was asked for. */
-static uint64_t calibrate(struct ullage_bench_run *run)
-{
-    uint64_t iterations = 1;
-    for (;;) {
-        run_body(run, iterations);
-        uint64_t took = run->clock.sum.wall_ns;
-        if (is_over(run) || took >= run->time_ns || iterations >= ITERATIONS_MAX)
-            break;
-        double wanted = took > 0 ? (double)run->time_ns / (double)took * (double)iterations : (double)iterations * 100;
-        if (took * 2 >= run->time_ns) { /* near enough to be trusted */
-            iterations = wanted > (double)iterations ? (uint64_t)ceil(wanted) : iterations;
-            break;
-        }
-        wanted *= 1.2;
-        uint64_t most = iterations * 100;
-        iterations = wanted >= (double)most ? most : wanted <= (double)iterations ? iterations + 1 : (uint64_t)wanted;
-    }
-    return iterations < ITERATIONS_MAX ? iterations : ITERATIONS_MAX;
+        ull_say(run, "note %s is not finite and was left out", name);
 }
 
 /* ---- what it gave ---- */
@@ -354,7 +101,7 @@ static void say_counts(struct ullage_bench_run *run)
         return;
     }
     if (counts.missed > 0)
-        say(run, "note %" PRIu64 " allocations or frees could not be counted exactly", counts.missed);
+        ull_say(run, "note %" PRIu64 " allocations or frees could not be counted exactly", counts.missed);
     if (run->probed) { /* of which one byte is ours */
         counts.allocations--, counts.frees--;
         counts.requested_bytes--, counts.freed_bytes--;
@@ -372,9 +119,9 @@ static void say_counts(struct ullage_bench_run *run)
 static void say_outcome(const struct ullage_bench_run *run)
 {
     if (run->skipped)
-        say(run, "skip %s", run->why);
+        ull_say(run, "skip %s", run->why);
     else if (run->failed)
-        say(run, "fail %s", run->why);
+        ull_say(run, "fail %s", run->why);
 }
 
 /* ---- finding the benchmark ---- */
@@ -383,26 +130,26 @@ static int find_case(void *context, const struct ull_case *one)
 {
     struct ullage_bench_run *run = context;
     if (!one->is_group) {
-        if (run->pass == PASS_LIST)
-            say(run, "name %s", one->name);
+        if (run->pass == ULL_PASS_LIST)
+            ull_say(run, "name %s", one->name);
         else if (strcmp(one->name, run->wanted) == 0)
             run->one = *one, run->found = true;
         return run->found;
     }
     size_t length = strlen(one->name);
-    if (run->pass != PASS_LIST && strcmp(one->name, run->wanted) == 0) { /* it was listed so because it skips all of itself */
+    if (run->pass != ULL_PASS_LIST && strcmp(one->name, run->wanted) == 0) { /* it was listed so because it skips all of itself */
         run->one = *one;
         run->found = true;
         return 1;
     }
-    if (run->pass != PASS_LIST && (strncmp(one->name, run->wanted, length) != 0 || run->wanted[length] != '/'))
+    if (run->pass != ULL_PASS_LIST && (strncmp(one->name, run->wanted, length) != 0 || run->wanted[length] != '/'))
         return 0;
     struct ullage_bench bench = { 1, one->argument, 0, 1, run };
     run->group = one;
     one->function(&bench); /* runs the wanted one in ullage_bench_sub() */
     run->group = NULL;
-    if (run->pass == PASS_LIST && is_over(run)) {
-        say(run, "name %s", one->name);
+    if (run->pass == ULL_PASS_LIST && ull_run_is_over(run)) {
+        ull_say(run, "name %s", one->name);
         run->skipped = run->failed = false;
     }
     return run->found;
@@ -421,12 +168,12 @@ void ullage_bench_sub(struct ullage_bench *b, const char *name, ullage_bench_fn 
     int length = snprintf(whole, sizeof whole, "%s/%s", run->group->name, name);
     const char *fault = ull_registry_name_fault(name[0] != '\0' && length > 0 && (size_t)length < sizeof whole ? whole : "");
     if (fault != NULL) {
-        if (run->pass == PASS_LIST)
-            say(run, "fault %.200s: %s", run->group->name, fault);
+        if (run->pass == ULL_PASS_LIST)
+            ull_say(run, "fault %.200s: %s", run->group->name, fault);
         return;
     }
-    if (run->pass == PASS_LIST) {
-        say(run, "name %s", whole);
+    if (run->pass == ULL_PASS_LIST) {
+        ull_say(run, "name %s", whole);
     } else if (!run->found && strcmp(whole, run->wanted) == 0) {
         const struct ull_case *group = run->group;
         run->found = true;
@@ -460,19 +207,19 @@ static void look_for_threads(const struct ullage_bench_run *run, unsigned before
         now = tasks();
     }
     if (now > before)
-        say(run, "note left %u thread%s running", now - before, now - before == 1 ? "" : "s");
+        ull_say(run, "note left %u thread%s running", now - before, now - before == 1 ? "" : "s");
 }
 
 static void count_pass(struct ullage_bench_run *run)
 {
-    run_body(run, 1);
+    ull_run_body(run, 1);
     run->clock.resume = run->resets_expected > 0 ? NULL : run->resume; /* else ullage_bench_reset_clock() sets it */
     run->clock.pause = run->pause;
     run->counted = true;
-    if (!is_over(run))
-        run_body(run, run->iterations);
+    if (!ull_run_is_over(run))
+        ull_run_body(run, run->iterations);
     run->pause();
-    if (!is_over(run))
+    if (!ull_run_is_over(run))
         say_counts(run);
 }
 
@@ -480,26 +227,26 @@ static void perform(struct ullage_bench_run *run)
 {
     unsigned before = tasks();
     if (run->one.threads > 1)
-        say(run, "threads %u", run->one.threads);
+        ull_say(run, "threads %u", run->one.threads);
     switch (run->pass) {
-    case PASS_CALIBRATE:
-        run->iterations = calibrate(run);
+    case ULL_PASS_CALIBRATE:
+        run->iterations = ull_run_calibrate(run);
         break;
-    case PASS_TIME:
-        run_body(run, run->iterations >= 10 ? run->iterations / 10 : 1);
+    case ULL_PASS_TIME:
+        ull_run_body(run, run->iterations >= 10 ? run->iterations / 10 : 1);
         run->metric_count = 0;
-        if (!is_over(run))
-            run_body(run, run->iterations);
-        if (!is_over(run))
+        if (!ull_run_is_over(run))
+            ull_run_body(run, run->iterations);
+        if (!ull_run_is_over(run))
             say_usage(run);
         break;
-    case PASS_COUNT:
+    case ULL_PASS_COUNT:
         count_pass(run);
         break;
-    case PASS_LIST:
+    case ULL_PASS_LIST:
         break;
     }
-    say(run, "iterations %" PRIu64, run->iterations);
+    ull_say(run, "iterations %" PRIu64, run->iterations);
     say_outcome(run);
     look_for_threads(run, before);
 }
@@ -515,9 +262,9 @@ static bool parse_request(struct ullage_bench_run *run, const char *text)
         return false;
     while (pass_index < 4 && strcmp(passes[pass_index], pass) != 0)
         pass_index++;
-    run->pass = (enum pass)pass_index;
+    run->pass = (enum ull_pass)pass_index;
     snprintf(run->wanted, sizeof run->wanted, "%s", text + at);
-    return pass_index < 4 && (run->pass == PASS_LIST || (at > 0 && run->iterations > 0));
+    return pass_index < 4 && (run->pass == ULL_PASS_LIST || (at > 0 && run->iterations > 0));
 }
 
 /* Out of the way of what the benchmark opens. */
@@ -573,10 +320,10 @@ __attribute__((noinline)) static bool ull_bench_body_probe(struct ullage_bench_r
 
 static void say_build(const struct ullage_bench_run *run, const struct ullage_bench_build *build)
 {
-    say(run, "build %s", build != NULL && build->compiler != NULL ? build->compiler : "");
-    say(run, "flags %s", build != NULL && build->flags != NULL ? build->flags : "");
-    say(run, "optimized %d", build == NULL || build->optimized);
-    say(run, "allocator %s", allocator());
+    ull_say(run, "build %s", build != NULL && build->compiler != NULL ? build->compiler : "");
+    ull_say(run, "flags %s", build != NULL && build->flags != NULL ? build->flags : "");
+    ull_say(run, "optimized %d", build == NULL || build->optimized);
+    ull_say(run, "allocator %s", allocator());
 }
 
 int ull_child_main(const struct ullage_bench_build *build)
@@ -593,21 +340,21 @@ int ull_child_main(const struct ullage_bench_build *build)
     }
     unsetenv(ULL_BENCH_CHILD);
     move_away(&run);
-    say(&run, "hello");
+    ull_say(&run, "hello");
     say_build(&run, build);
     ull_clock_init(&run.clock);
-    if (run.pass == PASS_COUNT && !find_recorder(&run)) {
-        say(&run, "fail the interposer is not there: allocations cannot be counted");
-    } else if (run.pass == PASS_COUNT && !ull_bench_body_probe(&run)) {
-        say(&run, "fail its allocations cannot be counted: an allocator is linked into the program (statically?), or nothing can be "
+    if (run.pass == ULL_PASS_COUNT && !find_recorder(&run)) {
+        ull_say(&run, "fail the interposer is not there: allocations cannot be counted");
+    } else if (run.pass == ULL_PASS_COUNT && !ull_bench_body_probe(&run)) {
+        ull_say(&run, "fail its allocations cannot be counted: an allocator is linked into the program (statically?), or nothing can be "
             "recorded; link it dynamically, or measure time alone (--no-memory)");
     } else {
         (void)ull_registry_each(find_case, &run);
-        if (run.pass != PASS_LIST && !run.found)
-            say(&run, "fail there is no such benchmark");
+        if (run.pass != ULL_PASS_LIST && !run.found)
+            ull_say(&run, "fail there is no such benchmark");
         else if (run.found && run.group == NULL && run.one.name[0] != '\0')
             perform(&run);
     }
-    say(&run, "end");
+    ull_say(&run, "end");
     return 0;
 }

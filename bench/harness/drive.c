@@ -15,15 +15,6 @@
 
 enum { NAMES_MAX = 100000, LIST_TIMEOUT_MS = 60000 };
 
-void ull_drive_note(struct ullage_bench_result *result, const char *note)
-{
-    char joined[1024];
-    if (strstr(result->note, note) != NULL)
-        return;
-    snprintf(joined, sizeof joined, "%s%s%s", result->note, result->note[0] != '\0' ? "; " : "", note);
-    (void)ullage_bench_set_text(&result->note, joined);
-}
-
 /* ---- lines ---- */
 
 /* The next line without its end; NULL after the last whole one. */
@@ -42,12 +33,6 @@ static const char *after(const char *line, const char *word)
 {
     size_t length = strlen(word);
     return strncmp(line, word, length) == 0 && line[length] == ' ' ? line + length + 1 : NULL;
-}
-
-static void fail(struct ullage_bench_result *result, enum ullage_bench_status status, const char *message)
-{
-    result->status = status;
-    (void)ullage_bench_set_text(&result->message, message);
 }
 
 struct parsed {
@@ -83,11 +68,11 @@ static void take_line(struct parsed *parsed, struct ullage_bench_result *result,
     else if ((text = after(line, "threads")) != NULL)
         parsed->threads = (unsigned)strtoul(text, NULL, 10);
     else if ((text = after(line, "note")) != NULL)
-        ull_drive_note(result, text);
+        ull_judge_note(result, text);
     else if ((text = after(line, "skip")) != NULL)
-        fail(result, ULLAGE_BENCH_SKIPPED, text);
+        ull_judge_fail(result, ULLAGE_BENCH_SKIPPED, text);
     else if ((text = after(line, "fail")) != NULL)
-        fail(result, ULLAGE_BENCH_FAILED, text);
+        ull_judge_fail(result, ULLAGE_BENCH_FAILED, text);
     else if (result->allocator[0] == '\0') /* it comes last of them */
         describe(result, line);
 }
@@ -100,46 +85,6 @@ static int take_metric(struct ullage_bench_result *result, const char *text)
     if (sscanf(text, "%63s %d %d %lf", name, &better, &exact, &value) != 4 || !isfinite(value))
         return 0;
     return ullage_bench_result_sample(result, name, better, exact != 0, value);
-}
-
-/* ---- how it ended ---- */
-
-/* The last line it printed, as a second half of a message. */
-static const char *last_words(const struct ull_spawned *spawned, char *room, size_t bytes)
-{
-    size_t length = strlen(spawned->printed);
-    while (length > 0 && spawned->printed[length - 1] == '\n')
-        length--;
-    size_t begin = length;
-    while (begin > 0 && spawned->printed[begin - 1] != '\n')
-        begin--;
-    snprintf(room, bytes, "%s%.*s", length > begin ? ": " : "", (int)(length - begin), spawned->printed + begin);
-    return room;
-}
-
-bool ull_drive_judge(struct ullage_bench_result *result, const struct ull_spawned *spawned, bool complete, unsigned timeout_ms)
-{
-    char message[512], words[300];
-    last_words(spawned, words, sizeof words);
-    if (spawned->left_processes && !spawned->timed_out)
-        ull_drive_note(result, "left processes behind (killed)");
-    if (spawned->timed_out) {
-        snprintf(message, sizeof message, "no end within %g s (--timeout)%s", timeout_ms / 1e3, words);
-        fail(result, ULLAGE_BENCH_TIMED_OUT, message);
-    } else if (WIFSIGNALED(spawned->status)) {
-        const char *name = sigabbrev_np(WTERMSIG(spawned->status));
-        snprintf(message, sizeof message, "ended by signal SIG%s%s%s", name != NULL ? name : "?",
-            complete ? ", after it was measured" : "", words);
-        fail(result, ULLAGE_BENCH_CRASHED, message);
-    } else if (result->status == ULLAGE_BENCH_OK && !complete) {
-        snprintf(message, sizeof message, "ended with status %d while it was measured: it called exit or exec, or closed what is not its own%s",
-            WEXITSTATUS(spawned->status), words);
-        fail(result, ULLAGE_BENCH_EXITED, message);
-    } else if (result->status == ULLAGE_BENCH_OK && WEXITSTATUS(spawned->status) != 0) {
-        snprintf(message, sizeof message, "exit status %d%s", WEXITSTATUS(spawned->status), words);
-        fail(result, ULLAGE_BENCH_FAILED, message);
-    }
-    return result->status == ULLAGE_BENCH_OK;
 }
 
 /* ---- a repetition ---- */
@@ -172,7 +117,7 @@ static int sample_benchmark(const struct ullage_bench_subject *subject, struct u
         snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%s: not a benchmark program (one that ends with ULLAGE_BENCH_MAIN()); of any "
             "other command: ullage bench exec", subject->command[0]);
         outcome = -ENOEXEC;
-    } else if (ull_drive_judge(result, &spawned, parsed.end, request->timeout_ms)) {
+    } else if (ull_judge(result, &spawned, parsed.end, request->timeout_ms)) {
         if (request->pass == ULLAGE_BENCH_CALIBRATE)
             request->iterations = parsed.iterations > 0 ? parsed.iterations : 1;
         if (counting)
@@ -181,7 +126,7 @@ static int sample_benchmark(const struct ullage_bench_subject *subject, struct u
             result->iterations = request->iterations;
         result->threads = parsed.threads;
         if (spawned.printed_bytes > 0 && !counting)
-            ull_drive_note(result, "prints while it is measured");
+            ull_judge_note(result, "prints while it is measured");
         for (const char *line; outcome == 0 && (line = next_line(&again)) != NULL;)
             if (after(line, "metric") != NULL)
                 outcome = take_metric(result, after(line, "metric"));
@@ -245,7 +190,7 @@ static int judge_list(const struct ullage_bench_subject *subject, const struct u
 {
     const char *program = subject->command[0];
     char words[300];
-    last_words(spawned, words, sizeof words);
+    ull_judge_last_words(spawned, words, sizeof words);
     if (parsed->fault[0] != '\0') {
         snprintf(error, ULLAGE_BENCH_ERROR_BYTES, "%s: %s", program, parsed->fault);
         return -EINVAL;

@@ -120,10 +120,13 @@ void ull_spawn_end_if_told(void);
 int ull_whole_sample(const struct ullage_bench_subject *subject, const struct ullage_bench_request *request,
     struct ullage_bench_result *result, char *error);
 
-/* ---- drive.c ---- */
+/* ---- judge.c ---- */
 
 /* Says how the process ended, in the result; true if that was well. @complete: it had said all that it had to. */
-bool ull_drive_judge(struct ullage_bench_result *result, const struct ull_spawned *spawned, bool complete, unsigned timeout_ms);
-void ull_drive_note(struct ullage_bench_result *result, const char *note);
+bool ull_judge(struct ullage_bench_result *result, const struct ull_spawned *spawned, bool complete, unsigned timeout_ms);
+void ull_judge_fail(struct ullage_bench_result *result, enum ullage_bench_status status, const char *message);
+void ull_judge_note(struct ullage_bench_result *result, const char *note);
+/* The last line it printed, as a second half of a message: ": LINE", or "". */
+const char *ull_judge_last_words(const struct ull_spawned *spawned, char *room, size_t bytes);
 
 #endif

@@ -178,7 +178,7 @@ int ull_whole_sample(const struct ullage_bench_subject *subject, const struct ul
     uint64_t floor = ull_clock_peak_bytes();
     int outcome = ull_spawn_run(&spawn, &spawned, error);
     free(spawned.lines);
-    if (outcome != 0 || !ull_drive_judge(result, &spawned, true, request->timeout_ms))
+    if (outcome != 0 || !ull_judge(result, &spawned, true, request->timeout_ms))
         return outcome;
     if (counting) {
         result->count_iterations = request->iterations;

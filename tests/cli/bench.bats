@@ -152,7 +152,7 @@ library() { ldconfig -p | awk -v name="$1" '$1 == name { print $NF; exit }'; }
     run_with abort
     result odd .message | grep -q 'SIGABRT: assertion: the moon is full'
     run_with exit
-    result odd .message | grep -q 'exit(7)'
+    result odd .message | grep -q 'status 7'
     for plant in 'child:left processes behind' 'fork:left processes behind' 'print:prints' 'thread:left . thread' 'nan:not finite'; do
         run_with "${plant%%:*}"
         [ "$status" -eq 0 ]

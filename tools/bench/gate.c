@@ -8,45 +8,13 @@
  */
 #include "config.h"
 
-#include "bench.h"
-
-#include "trial.h"
+#include "gate.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIALS_EACH = 2, COUNT_REPETITIONS = 2, RANGE_REPETITIONS = 10 };
-static const char *const noisy_metrics[TRIALS_EACH] = { "cpu-ns/op", "instructions/op" };
-
-struct gated {
-    const char *name;
-    json_t *entry;    /* what its counts are held against; NULL: new */
-    bool own_entry;   /* made of the base's counts */
-    uint64_t iterations; /* of a timed repetition */
-    unsigned trial_count;
-    unsigned trials[TRIALS_EACH]; /* places in the gate's list */
-    const char *trial_metrics[TRIALS_EACH];
-};
-
-struct gate {
-    struct ull_bench_options *options;
-    struct ullage_bench_series *series;
-    struct ull_baseline baseline;
-    const char *program; /* its key in the baseline */
-    json_t *benchmarks;  /* of it; NULL: none */
-    struct ullage_bench_subject now, base; /* base.command NULL: none */
-    char *base_command[1024];
-    struct ullage_bench_report *report, *base_report;
-    char **names, **base_names;
-    size_t count, base_count;
-    struct gated *all;
-    struct ull_trial *trials;
-    size_t trial_count;
-    struct ull_findings findings;
-    char error[ULLAGE_BENCH_ERROR_BYTES];
-};
+enum { COUNT_REPETITIONS = 2, RANGE_REPETITIONS = 10 };
 
 /* ---- set-up ---- */
 
@@ -56,7 +24,7 @@ static const char *base_name(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
-static int load_baseline(struct gate *gate)
+static int load_baseline(struct ull_gate *gate)
 {
     struct ull_bench_options *options = gate->options;
     if (options->baseline == NULL)
@@ -83,7 +51,7 @@ static int load_baseline(struct gate *gate)
     return 0;
 }
 
-static int set_up(struct gate *gate)
+static int set_up(struct ull_gate *gate)
 {
     struct ull_bench_options *options = gate->options;
     bool whole = options->verb[0] == 'e';
@@ -121,12 +89,12 @@ static int set_up(struct gate *gate)
 
 /* ---- counting ---- */
 
-static struct ullage_bench_result *result_of(struct gate *gate, const char *name, bool base)
+struct ullage_bench_result *ull_gate_result(struct ull_gate *gate, const char *name, bool base)
 {
     return ullage_bench_report_result(base ? gate->base_report : gate->report, name, base ? "base" : "");
 }
 
-static void show(const struct gate *gate, const char *what, const char *name, size_t done)
+void ull_gate_show(const struct ull_gate *gate, const char *what, const char *name, size_t done)
 {
     if (gate->series->progress != NULL) {
         fprintf(gate->series->progress, "\r%-10s %3zu of %zu  %-44.44s", what, done + 1, gate->count, name);
@@ -134,14 +102,14 @@ static void show(const struct gate *gate, const char *what, const char *name, si
     }
 }
 
-static void clear(const struct gate *gate)
+void ull_gate_clear(const struct ull_gate *gate)
 {
     if (gate->series->progress != NULL)
         fprintf(gate->series->progress, "\r%72s\r", "");
 }
 
 /* How often it is run when it is counted: as the baseline says, so that counts can be compared. */
-static uint64_t count_iterations(const struct gate *gate, const json_t *entry, const struct ullage_bench_request *calibrated)
+static uint64_t count_iterations(const struct ull_gate *gate, const json_t *entry, const struct ullage_bench_request *calibrated)
 {
     json_int_t before = json_integer_value(json_object_get(entry, "iterations"));
     if (gate->now.whole_program)
@@ -149,7 +117,7 @@ static uint64_t count_iterations(const struct gate *gate, const json_t *entry, c
     return before > 0 ? (uint64_t)before : ullage_bench_count_iterations(calibrated);
 }
 
-static int calibrate(struct gate *gate, const struct ullage_bench_subject *subject, struct ullage_bench_request *request,
+static int calibrate(struct ull_gate *gate, const struct ullage_bench_subject *subject, struct ullage_bench_request *request,
     struct ullage_bench_result *result)
 {
     request->pass = ULLAGE_BENCH_CALIBRATE;
@@ -158,7 +126,7 @@ static int calibrate(struct gate *gate, const struct ullage_bench_subject *subje
     return subject->whole_program ? 0 : ullage_bench_sample(subject, request, result, gate->error);
 }
 
-static int count(struct gate *gate, const struct ullage_bench_subject *subject, struct ullage_bench_result *result,
+static int count(struct ull_gate *gate, const struct ullage_bench_subject *subject, struct ullage_bench_result *result,
     uint64_t iterations, int repetitions)
 {
     int outcome = 0;
@@ -180,7 +148,7 @@ static bool is_range(const struct ullage_bench_result *result)
     return false;
 }
 
-static void note_status(struct gate *gate, const struct ullage_bench_result *result)
+static void note_status(struct ull_gate *gate, const struct ullage_bench_result *result)
 {
     if (result->status == ULLAGE_BENCH_SKIPPED)
         ull_findings_add(&gate->findings, ULL_FINDING_INCONCLUSIVE, result->name, "", "skipped: %s", result->message);
@@ -189,9 +157,9 @@ static void note_status(struct gate *gate, const struct ullage_bench_result *res
             ullage_bench_status_name(result->status), result->message);
 }
 
-static int count_one(struct gate *gate, struct gated *one)
+static int count_one(struct ull_gate *gate, struct ull_gated *one)
 {
-    struct ullage_bench_result *result = result_of(gate, one->name, false), *base = NULL;
+    struct ullage_bench_result *result = ull_gate_result(gate, one->name, false), *base = NULL;
     struct ullage_bench_request request = { .size = sizeof request, .timeout_ms = gate->series->timeout_ms };
     if (result == NULL)
         return -ENOMEM;
@@ -205,7 +173,7 @@ static int count_one(struct gate *gate, struct gated *one)
         outcome = count(gate, &gate->now, result, iterations, RANGE_REPETITIONS - COUNT_REPETITIONS);
     note_status(gate, result);
     if (outcome == 0 && result->status == ULLAGE_BENCH_OK && one->entry == NULL && gate->base.command != NULL) {
-        base = result_of(gate, one->name, true);
+        base = ull_gate_result(gate, one->name, true);
         outcome = base != NULL ? count(gate, &gate->base, base, iterations, COUNT_REPETITIONS) : -ENOMEM;
         if (outcome == 0 && is_range(base))
             outcome = count(gate, &gate->base, base, iterations, RANGE_REPETITIONS - COUNT_REPETITIONS);
@@ -230,7 +198,7 @@ static int count_one(struct gate *gate, struct gated *one)
     return 0;
 }
 
-static bool is_there(const struct gate *gate, const char *name)
+bool ull_gate_is_there(const struct ull_gate *gate, const char *name)
 {
     for (size_t i = 0; i < gate->count; i++)
         if (strcmp(gate->names[i], name) == 0)
@@ -239,7 +207,7 @@ static bool is_there(const struct gate *gate, const char *name)
 }
 
 /* "group" is listed alone where the group skips all of itself. */
-static bool is_of_skipped_group(const struct gate *gate, const char *name)
+static bool is_of_skipped_group(const struct ull_gate *gate, const char *name)
 {
     for (size_t i = 0; i < gate->count; i++) {
         size_t length = strlen(gate->names[i]);
@@ -250,22 +218,22 @@ static bool is_of_skipped_group(const struct gate *gate, const char *name)
 }
 
 /* Also a result, so that it is in every format. */
-static void note_vanished(struct gate *gate, const char *name, const char *of)
+static void note_vanished(struct ull_gate *gate, const char *name, const char *of)
 {
     char text[128];
-    if (is_there(gate, name) || gate->options->update || is_of_skipped_group(gate, name))
+    if (ull_gate_is_there(gate, name) || gate->options->update || is_of_skipped_group(gate, name))
         return;
     snprintf(text, sizeof text, "vanished: %s has it, the program does not%s", of,
         strcmp(of, "the baseline") == 0 ? " (--update, if that is meant)" : "");
     ull_findings_add(&gate->findings, ULL_FINDING_REGRESSION, name, "", "%s", text);
-    struct ullage_bench_result *result = result_of(gate, name, false);
+    struct ullage_bench_result *result = ull_gate_result(gate, name, false);
     if (result != NULL && result->status == ULLAGE_BENCH_OK) {
         result->status = ULLAGE_BENCH_FAILED;
         (void)ullage_bench_set_text(&result->message, text);
     }
 }
 
-static void look_for_vanished(struct gate *gate)
+static void look_for_vanished(struct ull_gate *gate)
 {
     const char *name;
     json_t *entry;
@@ -277,252 +245,32 @@ static void look_for_vanished(struct gate *gate)
             note_vanished(gate, gate->base_names[i], "the base");
 }
 
-/* ---- timing, against the base ---- */
-
-static int time_once(struct gate *gate, struct gated *one, bool base)
-{
-    struct ullage_bench_result *result = result_of(gate, one->name, base);
-    struct ullage_bench_request request = { .size = sizeof request, .timeout_ms = gate->series->timeout_ms,
-        .pass = ULLAGE_BENCH_TIME, .iterations = one->iterations,
-        .cpu_count = gate->series->pinned ? result_of(gate, one->name, false)->threads : 0 };
-    if (result == NULL)
-        return -ENOMEM;
-    if (result->status != ULLAGE_BENCH_OK)
-        return 0;
-    int outcome = ullage_bench_sample(base ? &gate->base : &gate->now, &request, result, gate->error);
-    if (outcome == 0 && result->status != ULLAGE_BENCH_OK)
-        ull_findings_add(&gate->findings, base ? ULL_FINDING_INCONCLUSIVE : ULL_FINDING_BROKEN, one->name, "", "%s%s: %s",
-            base ? "the base " : "", ullage_bench_status_name(result->status), result->message);
-    for (unsigned i = 0; outcome == 0 && i < one->trial_count; i++) {
-        const struct ullage_bench_metric *metric = ullage_bench_result_metric(result, one->trial_metrics[i]);
-        struct ull_trial *trial = &gate->trials[one->trials[i]];
-        if (result->status != ULLAGE_BENCH_OK || metric == NULL)
-            trial->state = ULL_TRIAL_ABANDONED;
-        else
-            ull_trial_add(trial, base, metric->samples[metric->sample_count - 1]);
-    }
-    return outcome;
-}
-
-static bool is_open(const struct gate *gate, const struct gated *one)
-{
-    for (unsigned i = 0; i < one->trial_count; i++)
-        if (ull_trial_is_open(&gate->trials[one->trials[i]]))
-            return true;
-    return false;
-}
-
-/* One repetition of each side tells which metrics there are; it is thrown away, being the first. */
-static int begin_trials(struct gate *gate)
-{
-    gate->trials = calloc(gate->count * TRIALS_EACH + 1, sizeof *gate->trials);
-    if (gate->trials == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < gate->count; i++) {
-        struct gated *one = &gate->all[i];
-        struct ullage_bench_result *now = result_of(gate, one->name, false), *base = result_of(gate, one->name, true);
-        if (now == NULL || base == NULL)
-            return -ENOMEM;
-        int outcome = time_once(gate, one, true);
-        if (outcome == 0)
-            outcome = time_once(gate, one, false);
-        if (outcome != 0)
-            return outcome;
-        for (unsigned k = 0; k < TRIALS_EACH; k++) {
-            if (now->status != ULLAGE_BENCH_OK || base->status != ULLAGE_BENCH_OK
-                || ullage_bench_result_metric(now, noisy_metrics[k]) == NULL || ullage_bench_result_metric(base, noisy_metrics[k]) == NULL)
-                continue;
-            ull_trial_init(&gate->trials[gate->trial_count], -1, gate->options->tolerance);
-            one->trial_metrics[one->trial_count] = noisy_metrics[k];
-            one->trials[one->trial_count++] = (unsigned)gate->trial_count++;
-        }
-    }
-    return 0;
-}
-
-static int run_trials(struct gate *gate)
-{
-    int outcome = begin_trials(gate);
-    bool open = true;
-    while (outcome == 0 && open) {
-        open = false;
-        for (size_t i = 0; i < gate->count && outcome == 0; i++) {
-            struct gated *one = &gate->all[i];
-            for (int round = 0; round < ULL_TRIAL_BATCH && outcome == 0 && is_open(gate, one); round++) {
-                open = true;
-                show(gate, "timing", one->name, i);
-                outcome = time_once(gate, one, round % 2 == 0);
-                if (outcome == 0)
-                    outcome = time_once(gate, one, round % 2 != 0);
-            }
-        }
-        ull_trials_look(gate->trials, gate->trial_count);
-    }
-    return outcome;
-}
-
-static void conclude(struct gate *gate, const struct gated *one, unsigned place)
-{
-    const struct ull_trial *trial = &gate->trials[one->trials[place]];
-    const char *metric = one->trial_metrics[place];
-    switch (trial->state) {
-    case ULL_TRIAL_WORSE:
-    case ULL_TRIAL_BETTER:
-        ull_findings_add(&gate->findings, trial->state == ULL_TRIAL_WORSE ? ULL_FINDING_REGRESSION : ULL_FINDING_IMPROVEMENT,
-            one->name, metric, "%+.1f %% against the base (p = %.2g, confirmed by a second batch of %zu; spread %.1f %%)",
-            trial->change * 100, trial->p, trial->now_count, trial->spread * 100);
-        break;
-    case ULL_TRIAL_INCONCLUSIVE:
-        if (trial->found_change != 0)
-            ull_findings_add(&gate->findings, ULL_FINDING_INCONCLUSIVE, one->name, metric,
-                "inconclusive: %+.1f %% in one batch, %+.1f %% in the next", trial->found_change * 100, trial->change * 100);
-        else if (isfinite(trial->detectable))
-            ull_findings_add(&gate->findings, ULL_FINDING_INCONCLUSIVE, one->name, metric,
-                "inconclusive: with a spread of %.1f %% only a change of %.0f %% could have been seen", trial->spread * 100,
-                trial->detectable * 100);
-        else
-            ull_findings_add(&gate->findings, ULL_FINDING_INCONCLUSIVE, one->name, metric,
-                "inconclusive: with so many benchmarks no change could have been seen; gate fewer at once (--filter)");
-        break;
-    default:
-        break;
-    }
-}
-
-/* ---- saying it ---- */
-
-static const char *label(enum ull_finding_kind kind)
-{
-    static const char *const labels[] = { "ok", "new", "improvement", "inconclusive", "BROKEN", "REGRESSION" };
-    return labels[kind];
-}
-
-static void print_counts(FILE *to, const struct ullage_bench_result *result)
-{
-    static const char *const shown[] = { "allocs/op", "B/op", "peak-live-bytes" };
-    static const char *const units[] = { "allocs/op", "B/op", "B peak" };
-    char text[48];
-    for (unsigned i = 0; i < 3; i++) {
-        const struct ullage_bench_metric *metric = ullage_bench_result_metric(result, shown[i]);
-        if (metric != NULL)
-            fprintf(to, "%s%s %s", i > 0 ? ", " : "", ull_bench_number(ullage_bench_metric_median(metric), text), units[i]);
-    }
-}
-
-static bool grew_in_memory(const struct ull_findings *findings, const char *name)
-{
-    for (size_t i = 0; i < findings->count; i++) {
-        const struct ull_finding *finding = &findings->all[i];
-        if (strcmp(finding->benchmark, name) == 0 && finding->kind >= ULL_FINDING_INCONCLUSIVE && finding->metric[0] != '\0'
-            && strcmp(finding->metric, noisy_metrics[0]) != 0 && strcmp(finding->metric, noisy_metrics[1]) != 0)
-            return true;
-    }
-    return false;
-}
-
-/* Also puts it into the result, for formats other than text. */
-static void print_findings(FILE *to, struct gate *gate, const char *name, struct ullage_bench_result *result)
-{
-    enum ull_finding_kind worst = ull_findings_worst(&gate->findings, name);
-    char all[1024] = "";
-    for (size_t i = 0; i < gate->findings.count; i++) {
-        const struct ull_finding *finding = &gate->findings.all[i];
-        if (strcmp(finding->benchmark, name) != 0)
-            continue;
-        const char *colon = finding->metric[0] != '\0' ? ": " : "";
-        fprintf(to, "      %s%s%s\n", finding->metric, colon, finding->text);
-        size_t filled = strlen(all);
-        snprintf(all + filled, sizeof all - filled, "%s%s%s%s", filled > 0 ? "; " : "", finding->metric, colon, finding->text);
-    }
-    if (result == NULL)
-        return;
-    if (worst == ULL_FINDING_REGRESSION && result->status == ULLAGE_BENCH_OK) {
-        result->status = ULLAGE_BENCH_FAILED;
-        (void)ullage_bench_set_text(&result->message, all);
-    } else if (all[0] != '\0' && worst < ULL_FINDING_BROKEN) {
-        (void)ullage_bench_set_text(&result->note, all);
-    }
-}
-
-static void print_one(FILE *to, struct gate *gate, const struct gated *one)
-{
-    struct ullage_bench_result *result = result_of(gate, one->name, false);
-    fprintf(to, "  %-12s  %s", label(ull_findings_worst(&gate->findings, one->name)), one->name);
-    if (result != NULL && result->status == ULLAGE_BENCH_OK && result->metric_count > 0) {
-        fprintf(to, "  (");
-        print_counts(to, result);
-        fprintf(to, ")");
-    }
-    fprintf(to, "\n");
-    print_findings(to, gate, one->name, result);
-    if (result == NULL || !grew_in_memory(&gate->findings, one->name))
-        return;
-    if (one->entry == NULL || json_array_size(json_object_get(one->entry, "stacks")) == 0)
-        fprintf(to, "      the baseline has no stacks of it: all of its stacks follow\n");
-    if (one->entry != NULL && ull_findings_explain(to, one->entry, result) == 0)
-        fprintf(to, "      no stack grew\n");
-}
-
-static int print_all(FILE *to, struct gate *gate)
-{
-    size_t counts[ULL_FINDING_REGRESSION + 1] = { 0 }, vanished = 0;
-    const struct ull_bench_options *options = gate->options;
-    clear(gate);
-    fprintf(to, "%s %s%s%s%s\n", gate->program, options->baseline != NULL ? "against " : "against base ",
-        options->baseline != NULL ? options->baseline : options->base, options->baseline != NULL && options->base != NULL ? " and base " : "",
-        options->baseline != NULL && options->base != NULL ? options->base : "");
-    for (size_t i = 0; i < gate->count; i++) {
-        print_one(to, gate, &gate->all[i]);
-        counts[ull_findings_worst(&gate->findings, gate->all[i].name)]++;
-    }
-    for (size_t i = 0; i < gate->findings.count; i++)
-        if (!is_there(gate, gate->findings.all[i].benchmark)) { /* vanished */
-            fprintf(to, "  %-12s  %s\n      %s\n", label(ULL_FINDING_REGRESSION), gate->findings.all[i].benchmark, gate->findings.all[i].text);
-            vanished++;
-        }
-    counts[ULL_FINDING_REGRESSION] += vanished;
-    fprintf(to, "%zu benchmark%s:", gate->count + vanished, gate->count + vanished == 1 ? "" : "s");
-    for (int kind = ULL_FINDING_REGRESSION, first = 1; kind >= 0; kind--)
-        if (counts[kind] > 0) {
-            fprintf(to, "%s %zu %s", first ? "" : ",", counts[kind], label((enum ull_finding_kind)kind));
-            first = 0;
-        }
-    fprintf(to, "\n");
-    if (counts[ULL_FINDING_REGRESSION] > 0)
-        return ULL_BENCH_REGRESSION;
-    if (counts[ULL_FINDING_BROKEN] > 0)
-        return ULL_BENCH_BROKEN;
-    if (counts[ULL_FINDING_INCONCLUSIVE] > 0 && options->fail_on_inconclusive)
-        return ULL_BENCH_INCONCLUSIVE;
-    return counts[ULL_FINDING_IMPROVEMENT] > 0 && options->fail_on_improvement ? ULL_BENCH_IMPROVEMENT : ULL_BENCH_FINE;
-}
-
 /* ---- the baseline, written ---- */
 
-static int update(struct gate *gate)
+static int update(struct ull_gate *gate)
 {
     size_t removed = 0, broken = 0;
     const char *name;
     json_t *entry;
     void *next;
     for (size_t i = 0; i < gate->count; i++) {
-        const struct ullage_bench_result *result = result_of(gate, gate->all[i].name, false);
+        const struct ullage_bench_result *result = ull_gate_result(gate, gate->all[i].name, false);
         broken += result == NULL || (result->status != ULLAGE_BENCH_OK && result->status != ULLAGE_BENCH_SKIPPED)
             || (result->status == ULLAGE_BENCH_OK && ullage_bench_result_metric(result, "allocs/op") == NULL);
     }
     if (broken > 0) {
-        (void)print_all(stdout, gate);
+        (void)ull_gate_print(stdout, gate);
         return ull_bench_complain(gate->options->verb, "%s: left as it was: %zu benchmark%s gave no result", gate->options->baseline,
             broken, broken == 1 ? "" : "s"), ULL_BENCH_BROKEN;
     }
     json_object_foreach_safe(gate->benchmarks, next, name, entry)
-        if (!is_there(gate, name) && ullage_bench_passes(name, gate->series->filter)) {
+        if (!ull_gate_is_there(gate, name) && ullage_bench_passes(name, gate->series->filter)) {
             json_object_del(gate->benchmarks, name);
             removed++;
         }
     size_t written = 0;
     for (size_t i = 0; i < gate->count; i++) {
-        const struct ullage_bench_result *result = result_of(gate, gate->all[i].name, false);
+        const struct ullage_bench_result *result = ull_gate_result(gate, gate->all[i].name, false);
         if (result->status != ULLAGE_BENCH_OK)
             continue;
         entry = ull_baseline_entry(result, json_object_get(gate->benchmarks, result->name));
@@ -536,7 +284,7 @@ static int update(struct gate *gate)
     }
     if (ull_baseline_save(&gate->baseline, gate->error) != 0)
         return ull_bench_complain(gate->options->verb, "%s", gate->error);
-    clear(gate);
+    ull_gate_clear(gate);
     printf("%s: %zu benchmark%s of %s written, %zu removed\n", gate->options->baseline, written, written == 1 ? "" : "s",
         gate->program, removed);
     return ULL_BENCH_FINE;
@@ -544,25 +292,22 @@ static int update(struct gate *gate)
 
 /* ---- all of it ---- */
 
-static int gate_all(struct gate *gate)
+static int gate_all(struct ull_gate *gate)
 {
     gate->all = calloc(gate->count + 1, sizeof *gate->all);
     int outcome = gate->all != NULL ? 0 : -ENOMEM;
     for (size_t i = 0; i < gate->count && outcome == 0; i++) {
         gate->all[i].name = gate->names[i];
-        show(gate, "counting", gate->names[i], i);
+        ull_gate_show(gate, "counting", gate->names[i], i);
         outcome = count_one(gate, &gate->all[i]);
     }
     look_for_vanished(gate);
     if (outcome == 0 && gate->base.command != NULL && !gate->options->update)
-        outcome = run_trials(gate);
-    for (size_t i = 0; outcome == 0 && i < gate->count; i++)
-        for (unsigned k = 0; k < gate->all[i].trial_count; k++)
-            conclude(gate, &gate->all[i], k);
+        outcome = ull_gate_time(gate);
     return outcome == 0 && gate->findings.out_of_memory ? -ENOMEM : outcome;
 }
 
-static int finish(struct gate *gate)
+static int finish(struct ull_gate *gate)
 {
     const struct ull_bench_options *options = gate->options;
     if (options->update)
@@ -570,14 +315,14 @@ static int finish(struct gate *gate)
     bool text = strcmp(options->format, "text") == 0;
     FILE *to = text || options->out != NULL ? stdout : stderr;
     ullage_bench_report_describe(gate->report);
-    int verdict = print_all(to, gate);
+    int verdict = ull_gate_print(to, gate);
     if (fflush(to) != 0 || ferror(to))
         return ull_bench_complain(options->verb, "the verdict could not be written: %s", strerror(errno));
     int written = text && options->out == NULL ? ULL_BENCH_FINE : ull_bench_write_report(options, gate->report);
     return written != ULL_BENCH_FINE ? written : verdict;
 }
 
-static void tear_down(struct gate *gate)
+static void tear_down(struct ull_gate *gate)
 {
     for (size_t i = 0; gate->all != NULL && i < gate->count; i++)
         if (gate->all[i].own_entry)
@@ -594,7 +339,7 @@ static void tear_down(struct gate *gate)
 
 int ull_gate(struct ull_bench_options *options)
 {
-    static struct gate gate; /* static: it is large */
+    static struct ull_gate gate; /* static: it is large */
     memset(&gate, 0, sizeof gate);
     gate.options = options;
     if (options->baseline == NULL && options->base == NULL)
@@ -607,7 +352,7 @@ int ull_gate(struct ull_bench_options *options)
     }
     if (outcome == 0)
         outcome = gate_all(&gate);
-    clear(&gate);
+    ull_gate_clear(&gate);
     status = outcome == 0 ? finish(&gate) : ull_bench_complain(options->verb, "%s", gate.error);
     tear_down(&gate);
     return status;
