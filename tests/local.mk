@@ -82,7 +82,7 @@ race_profile_LDADD = libull-write.la
 
 ## ---- the command, and the programs that it looks into ----
 if WITH_PRELOAD
-check_PROGRAMS += race_preload churn accuracy calls plugins bench_patterns bench_subject bench_subject_slow bench_threads write_formats
+check_PROGRAMS += race_preload churn accuracy calls plugins bench_patterns bench_subject bench_subject_slow bench_threads pairs write_formats
 check_LTLIBRARIES += plugin_a.la plugin_b.la
 if WITH_BATS
 TESTS += tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/bench.bats tests/cli/bench_formats.bats tests/cli/death.bats tests/cli/harm.bats \
@@ -92,6 +92,7 @@ endif
 TESTS += tests/cli/demo.sh tests/lib/check-install.sh
 endif
 race_preload_SOURCES = tests/race/race_preload.c
+pairs_SOURCES = tests/cli/pairs.c
 bench_program_cflags = $(AM_CFLAGS) -g -O2 -fno-builtin
 bench_patterns_SOURCES = tests/cli/bench_patterns.c
 bench_patterns_CPPFLAGS = -I$(top_srcdir)/include
