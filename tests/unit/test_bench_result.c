@@ -2,7 +2,7 @@
 /* test_bench_result.c - reports of benchmarks: what text and numbers they take in, and what is made of the numbers. */
 #include "config.h"
 
-#include "ullage/bench_result.h"
+#include "report.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -11,23 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct ullage_bench_result *result_of(struct ullage_bench_report *report, const char *name, const char *variant)
-{
-    struct ullage_bench_result *result = ullage_bench_report_result(report, name, variant);
-    cr_assert_not_null(result);
-    return result;
-}
-
-static void add(struct ullage_bench_result *result, const char *name, int better, bool exact, double value)
-{
-    cr_assert_eq(ullage_bench_result_sample(result, name, better, exact, value), 0);
-}
-
-static void set(char **text, const char *value)
-{
-    cr_assert_eq(ullage_bench_set_text(text, value), 0);
-}
 
 Test(bench_result, knows_its_machine)
 {
