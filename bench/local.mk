@@ -49,6 +49,17 @@ bench_finder_CFLAGS = $(bench_cflags)
 bench_finder_LDADD = libullage-bench.la libullage.la
 bench_finder_LDFLAGS = $(bench_ldflags)
 
+## Buffers and pools beside other allocators: peers are preloaded, Go's sync.Pool is a program of its own.
+if WITH_PRELOAD
+noinst_PROGRAMS += bench_pool
+endif
+bench_pool_SOURCES = bench/pool.c bench/pool_memory.c bench/pool_api.h bench/resident.h bench/ring.h
+bench_pool_CPPFLAGS = $(bench_finder_CPPFLAGS)
+bench_pool_CFLAGS = $(bench_cflags) -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-free
+bench_pool_LDADD = $(bench_finder_LDADD)
+bench_pool_LDFLAGS = $(bench_ldflags)
+EXTRA_DIST += bench/pool.go bench/pool.jq bench/pool.sh
+
 ## jemalloc's unwinder against ours; needs libjemalloc-dev
 if WITH_PRELOAD
 if WITH_JEMALLOC
@@ -88,6 +99,9 @@ if WITH_PRELOAD
 ## What the interposer costs, the harness, the unwinders; results in bench-results/.
 bench: all
 	$(bench_environment) $(SHELL) $(top_srcdir)/bench/cost.sh
+## What a buffer costs, by ours and by others.
+bench-pool: all
+	$(bench_environment) $(SHELL) $(top_srcdir)/bench/pool.sh
 bench-servers: all
 	$(bench_environment) $(SHELL) $(top_srcdir)/bench/servers.sh
 ## The same program against itself, over and over: no false alarm.
@@ -97,5 +111,5 @@ bench-null: all
 performance: all
 	$(bench_environment) $(SHELL) $(top_srcdir)/bench/performance.sh
 endif
-.PHONY: bench-servers bench-null performance
-CLEANFILES += bench-results/*.json
+.PHONY: bench-pool bench-servers bench-null performance
+CLEANFILES += bench-results/*.json bench-results/pool.md

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # performance.sh - what is measured in docs/performance.md, from bench-results/ (make bench first), and its plots. Between
 # "<!-- NAME -->" and "<!-- /NAME -->" the page is written here; the rest is prose, and stays. Called by make performance,
-# which sets BUILD and SOURCE. Needs jq and gnuplot.
+# which sets BUILD and SOURCE. Needs jq and gnuplot. ONLY=pool for what make bench-pool measured alone.
 set -eu
 results=$BUILD/bench-results
 page=$SOURCE/docs/performance.md
@@ -12,11 +12,6 @@ trap 'rm -rf "$place"' EXIT
 for need in jq gnuplot; do
     command -v $need > /dev/null || { echo "performance.sh: $need is not installed (Debian: jq, gnuplot-nox)" >&2; exit 1; }
 done
-for need in finder hand unwinder records; do
-    [ -s "$results/$need.json" ] || { echo "performance.sh: no $results/$need.json: run make bench first" >&2; exit 1; }
-done
-mkdir -p "$plots"
-
 # block NAME: standard input takes the place of what is between its marks
 block() {
     cat > "$place/block"
@@ -27,6 +22,18 @@ block() {
         $0 == "<!-- " name " -->" { inside = 1; while ((getline line < from) > 0) print line }' "$page" > "$place/page"
     cat "$place/page" > "$page"
 }
+
+if [ -s "$results/pool.md" ]; then
+    block pool < "$results/pool.md"
+fi
+if [ "${ONLY:-}" = pool ]; then
+    [ -s "$results/pool.md" ] || { echo "performance.sh: no $results/pool.md: run make bench-pool first" >&2; exit 1; }
+    exit 0
+fi
+for need in finder hand unwinder records; do
+    [ -s "$results/$need.json" ] || { echo "performance.sh: no $results/$need.json: run make bench first" >&2; exit 1; }
+done
+mkdir -p "$plots"
 
 jq -r '"Measured \(.unix_s | strftime("%Y-%m-%d")) on \(.cpus) processors (\(.cpu)), \(.kernel), \(.libc), \(.compiler) \(.flags); \(.results[0].metrics[0].samples | length) repetitions in turn, medians of the ratios of neighbours."' \
     "$results/finder.json" | block machine

@@ -5,6 +5,18 @@ records_naive_CFLAGS = $(AM_CFLAGS) -g
 EXTRA_DIST += examples/demo.sh
 
 if WITH_PRELOAD
+noinst_PROGRAMS += pool_basic upload_chunks
+endif
+pool_basic_SOURCES = examples/pool_basic.c
+pool_basic_CFLAGS = $(AM_CFLAGS) -g
+pool_basic_LDADD = libullage.la
+pool_basic_LDFLAGS = $(AM_LDFLAGS) -no-install
+upload_chunks_SOURCES = examples/upload_chunks.c
+upload_chunks_CFLAGS = $(AM_CFLAGS) -g
+upload_chunks_LDADD = libullage.la
+upload_chunks_LDFLAGS = $(AM_LDFLAGS) -no-install
+
+if WITH_PRELOAD
 if WITH_JEMALLOC
 noinst_PROGRAMS += upload_jemalloc
 endif

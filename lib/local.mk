@@ -8,6 +8,7 @@ libull_common_la_SOURCES = \
 	lib/base/directory.h lib/base/directory.c \
 	lib/base/lock.h \
 	lib/base/map64.h lib/base/map64.c \
+	lib/base/misuse.h lib/base/misuse.c \
 	lib/base/quantity.h lib/base/quantity.c \
 	lib/base/sys.h lib/base/sys.c \
 	lib/pages/scan.h lib/pages/scan.c \
@@ -16,6 +17,8 @@ libull_common_la_SOURCES = \
 ## Write side.
 noinst_LTLIBRARIES += libull-write.la
 libull_write_la_SOURCES = \
+	lib/ledger/budget.h lib/ledger/budget.c \
+	lib/ledger/budgets.h lib/ledger/budgets.c \
 	lib/ledger/format.h \
 	lib/ledger/identity.h lib/ledger/identity.c \
 	lib/ledger/live.h lib/ledger/live.c \
@@ -23,9 +26,11 @@ libull_write_la_SOURCES = \
 	lib/ledger/sites.h lib/ledger/sites.c \
 	lib/ledger/writer.h lib/ledger/writer.c \
 	lib/measure/begin.h lib/measure/begin.c \
+	lib/measure/budget.c \
 	lib/measure/jemalloc.h lib/measure/jemalloc.c \
 	lib/measure/life.c \
 	lib/measure/modules.h lib/measure/modules.c \
+	lib/measure/named.h lib/measure/named.c \
 	lib/measure/profile.c \
 	lib/measure/recorder.h lib/measure/recorder.c \
 	lib/measure/recording.c \
@@ -33,7 +38,28 @@ libull_write_la_SOURCES = \
 	lib/measure/stack.h lib/measure/stack.c \
 	lib/measure/state.h \
 	lib/measure/guard.h lib/measure/guard.c \
-	lib/measure/use.h lib/measure/use.c
+	lib/measure/use.h lib/measure/use.c \
+	lib/pool/block.h \
+	lib/pool/cache.h lib/pool/cache.c \
+	lib/pool/classes.h \
+	lib/pool/clear.h lib/pool/clear.c \
+	lib/pool/debug.h lib/pool/debug.c \
+	lib/pool/decay.h lib/pool/decay.c \
+	lib/pool/leak.h lib/pool/leak.c \
+	lib/pool/learn.c \
+	lib/pool/magazine.h lib/pool/magazine.c \
+	lib/pool/map.h lib/pool/map.c \
+	lib/pool/pool.c \
+	lib/pool/settings.h lib/pool/settings.c \
+	lib/pool/slab.h lib/pool/slab.c \
+	lib/pool/slow.c \
+	lib/pool/source.h lib/pool/source.c \
+	lib/pool/thread.h lib/pool/thread.c \
+	lib/pool/track.h lib/pool/track.c \
+	lib/buffer/alloc.c \
+	lib/buffer/buffer.c \
+	lib/buffer/chain.c \
+	lib/buffer/slice.c
 libull_write_la_LIBADD = libull-common.la
 
 ## For programs that link it. libgcc's unwinder is linked in and hidden, as below.
@@ -78,12 +104,18 @@ libull_view_la_SOURCES = \
 	lib/view/clean.h lib/view/clean.c \
 	lib/view/file.h lib/view/file.c \
 	lib/view/flag.h lib/view/flag.c \
+	lib/view/frames.h lib/view/frames.c \
+	lib/view/gaps.h lib/view/gaps.c \
 	lib/view/hint.h lib/view/hint.c \
 	lib/view/list.c \
+	lib/view/making.h lib/view/making.c \
 	lib/view/measure.h lib/view/measure.c \
+	lib/view/pools.h lib/view/pools.c \
 	lib/view/process.h lib/view/process.c \
 	lib/view/profiles.h lib/view/profiles.c \
+	lib/view/readings.h lib/view/readings.c \
 	lib/view/scanner.c \
+	lib/view/shards.h lib/view/shards.c \
 	lib/view/sidecar.h lib/view/sidecar.c \
 	lib/view/snapshot.h lib/view/snapshot.c \
 	lib/view/strays.c \

@@ -13,7 +13,7 @@ BATS_LOG_DRIVER = $(TEST_LOG_DRIVER)
 BATS_LOG_COMPILER = $(top_srcdir)/tests/lib/bats-tap.sh
 
 ## ---- units ----
-UNIT_TESTS = test_base test_bench_format test_bench_result test_flag test_format test_ledger test_sampling test_span test_stats test_trial test_view
+UNIT_TESTS = test_base test_bench_format test_bench_result test_budget test_chain test_flag test_format test_ledger test_misuse test_pools test_sampling test_shards test_span test_stats test_trial test_view
 if WITH_CRITERION
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -34,6 +34,14 @@ test_bench_result_SOURCES = tests/unit/test_bench_result.c tests/lib/report.h
 test_bench_result_CPPFLAGS = $(unit_cppflags)
 test_bench_result_CFLAGS = $(unit_cflags)
 test_bench_result_LDADD = libull-bench.la $(CRITERION_LIBS) -lm
+test_budget_SOURCES = tests/unit/test_budget.c tests/lib/scratch.h
+test_budget_CPPFLAGS = $(unit_cppflags)
+test_budget_CFLAGS = $(unit_cflags)
+test_budget_LDADD = $(write_libs)
+test_chain_SOURCES = tests/unit/test_chain.c tests/lib/scratch.h
+test_chain_CPPFLAGS = $(unit_cppflags)
+test_chain_CFLAGS = $(unit_cflags)
+test_chain_LDADD = $(write_libs)
 test_flag_SOURCES = tests/unit/test_flag.c
 test_flag_CPPFLAGS = $(unit_cppflags)
 test_flag_CFLAGS = $(unit_cflags)
@@ -46,10 +54,22 @@ test_ledger_SOURCES = tests/unit/test_ledger.c tests/lib/scratch.h
 test_ledger_CPPFLAGS = $(unit_cppflags)
 test_ledger_CFLAGS = $(unit_cflags)
 test_ledger_LDADD = $(write_libs)
+test_misuse_SOURCES = tests/unit/test_misuse.c
+test_misuse_CPPFLAGS = $(unit_cppflags)
+test_misuse_CFLAGS = $(unit_cflags)
+test_misuse_LDADD = $(write_libs)
+test_pools_SOURCES = tests/unit/test_pools.c tests/lib/counted.h tests/lib/scratch.h
+test_pools_CPPFLAGS = $(unit_cppflags)
+test_pools_CFLAGS = $(unit_cflags)
+test_pools_LDADD = $(view_libs)
 test_sampling_SOURCES = tests/unit/test_sampling.c
 test_sampling_CPPFLAGS = $(unit_cppflags)
 test_sampling_CFLAGS = $(unit_cflags)
 test_sampling_LDADD = $(write_libs) -lm
+test_shards_SOURCES = tests/unit/test_shards.c tests/lib/counted.h tests/lib/scratch.h
+test_shards_CPPFLAGS = $(unit_cppflags)
+test_shards_CFLAGS = $(unit_cflags)
+test_shards_LDADD = $(view_libs)
 test_span_SOURCES = tests/unit/test_span.c
 test_span_CPPFLAGS = $(unit_cppflags)
 test_span_CFLAGS = $(unit_cflags)
@@ -68,6 +88,12 @@ test_view_CFLAGS = $(unit_cflags)
 test_view_LDADD = $(view_libs)
 
 ## ---- races: also under ThreadSanitizer ----
+check_PROGRAMS += race_budget
+TESTS += race_budget
+race_budget_SOURCES = tests/race/race_budget.c tests/race/tap.h tests/lib/scratch.h
+race_budget_CPPFLAGS = $(unit_cppflags)
+race_budget_LDADD = libull-write.la
+
 check_PROGRAMS += race_ledger
 TESTS += race_ledger
 race_ledger_SOURCES = tests/race/race_ledger.c tests/race/tap.h tests/lib/scratch.h
@@ -85,7 +111,7 @@ if WITH_PRELOAD
 check_PROGRAMS += race_preload churn accuracy calls plugins bench_patterns bench_subject bench_subject_slow bench_threads pairs write_formats
 check_LTLIBRARIES += plugin_a.la plugin_b.la
 if WITH_BATS
-TESTS += tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/bench.bats tests/cli/bench_formats.bats tests/cli/death.bats tests/cli/harm.bats \
+TESTS += tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/bench.bats tests/cli/bench_formats.bats tests/cli/death.bats tests/cli/examples.bats tests/cli/harm.bats \
 	tests/cli/hostile.bats tests/cli/jemalloc.bats tests/cli/peers.bats tests/cli/profiles.bats \
 	tests/cli/preload.bats tests/cli/report.bats tests/cli/run.bats tests/cli/soak.bats tests/cli/trees.bats
 endif
@@ -160,7 +186,7 @@ fuzz: fuzz_bench fuzz_ledger
 
 EXTRA_DIST += tests/lib/lsan.supp tests/lib/bats-tap.sh tests/lib/check-includes.sh tests/lib/check-symbols.sh tests/lib/check-docs.sh \
 	tests/lib/check-install.sh tests/cli/common.bash tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/bench.bats tests/cli/bench_formats.bats tests/cli/harm.bats tests/cli/jemalloc.bats \
-	tests/cli/death.bats tests/cli/hostile.bats tests/cli/profiles.bats tests/cli/jemalloc_double.c tests/cli/peers.bats tests/cli/preload.bats tests/cli/soak.bats tests/race/soak.cc \
+	tests/cli/death.bats tests/cli/examples.bats tests/cli/hostile.bats tests/cli/profiles.bats tests/cli/jemalloc_double.c tests/cli/peers.bats tests/cli/preload.bats tests/cli/soak.bats tests/race/soak.cc \
 	tests/cli/report.bats tests/cli/run.bats tests/cli/demo.sh tests/cli/forms.cc tests/cli/accuracy-check.py tests/cli/kill-check.py \
 	tests/cli/kill-tree.py tests/cli/trees.bats
 clean-local:

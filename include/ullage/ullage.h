@@ -3,8 +3,13 @@
 #ifndef ULLAGE_ULLAGE_H
 #define ULLAGE_ULLAGE_H
 
+#include <ullage/alloc.h>
+#include <ullage/budget.h>
+#include <ullage/buffer.h>
 #include <ullage/jemalloc.h>
+#include <ullage/pool.h>
 #include <ullage/profile.h>
 #include <ullage/recording.h>
+#include <ullage/site.h>
 
 #endif

@@ -19,11 +19,25 @@
 #define ull_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define ull_sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
 #define ull_add_release(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELEASE)
+#define ull_sub_release(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELEASE)
 #define ull_exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 
 /* Strong compare-and-swap; on failure *expected holds what was found. */
 #define ull_cas_acq_rel(p, expected, v) \
     __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+
+/*
+ * Adds to a counter that this thread alone writes: no lock prefix. One instruction where there is one, so that a signal
+ * handler of the thread that counts too loses nothing, and the hot paths are short.
+ */
+static inline void ull_count(uint64_t *counter, uint64_t by)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+    __asm__ volatile("addq %1, %0" : "+m"(*counter) : "er"(by) : "cc");
+#else
+    ull_store_relaxed(counter, ull_load_relaxed(counter) + by);
+#endif
+}
 
 /* Raises *p to v if it is lower. */
 static inline void ull_max_relaxed(uint64_t *p, uint64_t v)

@@ -8,6 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -130,6 +133,11 @@ int ull_sys_madvise(void *start, size_t bytes, int advice)
         errno = kept;
     }
     return result;
+}
+
+int ull_sys_mprotect(void *start, size_t bytes, int protection)
+{
+    return (int)ull_sys_call(SYS_mprotect, (long)start, (long)bytes, protection, 0, 0, 0);
 }
 
 int ull_sys_mincore(void *start, size_t bytes, unsigned char *vector)
@@ -260,6 +268,24 @@ uint64_t ull_sys_unix_ns(void)
 uint64_t ull_sys_precise_ns(void)
 {
     return clock_ns(CLOCK_MONOTONIC);
+}
+
+int ull_sys_futex_wait(uint32_t *word, uint32_t expected, uint64_t until_ns)
+{
+    struct timespec until = { (time_t)(until_ns / 1000000000U), (long)(until_ns % 1000000000U) };
+    /* The one of the waits whose time is absolute, and of the monotonic clock. */
+    return (int)ull_sys_call(SYS_futex, (long)word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, (long)expected,
+        until_ns != 0 ? (long)&until : 0, 0, (long)FUTEX_BITSET_MATCH_ANY);
+}
+
+int ull_sys_futex_wake(uint32_t *word)
+{
+    return (int)ull_sys_call(SYS_futex, (long)word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX, 0, 0, 0);
+}
+
+int ull_sys_eventfd(void)
+{
+    return (int)ull_sys_call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0, 0, 0, 0);
 }
 
 uint64_t ull_sys_boot_hash(void)

@@ -48,6 +48,7 @@ ssize_t ull_sys_getdents(int fd, void *to, size_t bytes);
 /* Size of a plain file in a directory, links not followed; or negative errno. */
 int64_t ull_sys_file_bytes(int dir, const char *name);
 int ull_sys_madvise(void *start, size_t bytes, int advice);
+int ull_sys_mprotect(void *start, size_t bytes, int protection);
 int ull_sys_mincore(void *start, size_t bytes, unsigned char *vector);
 int ull_sys_munmap(void *start, size_t bytes);
 ssize_t ull_sys_read(int fd, void *to, size_t bytes);
@@ -76,6 +77,16 @@ uint64_t ull_sys_monotonic_ns(void);
 uint64_t ull_sys_unix_ns(void);
 /* CLOCK_MONOTONIC to the nanosecond, for budgets of microseconds. */
 uint64_t ull_sys_precise_ns(void);
+
+/*
+ * Sleeps while *word is @expected, until a wake or until @until_ns of CLOCK_MONOTONIC (0: for ever). 0, -EAGAIN: it was
+ * something else, -EINTR, -ETIMEDOUT: look again; other negative errno. Within this process only.
+ */
+int ull_sys_futex_wait(uint32_t *word, uint32_t expected, uint64_t until_ns);
+/* Wakes all who sleep there. Harmless where nobody does, whatever the memory is by now. */
+int ull_sys_futex_wake(uint32_t *word);
+/* A new eventfd: non-blocking, close-on-exec. */
+int ull_sys_eventfd(void);
 
 /* Tells this boot of this machine from any other; 0 unknown. */
 uint64_t ull_sys_boot_hash(void);

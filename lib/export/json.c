@@ -77,7 +77,7 @@ static void set_use(json_t *object, const struct ull_site *site)
     set(object, "used_max_bytes", number_if(any, known->used_max_bytes));
     set(object, "used_is", json_string(ull_used_is_name(site->used_is)));
     set(object, "used_granularity_bytes", number_if(any, known->granularity_bytes));
-    set(object, "used_age_ns", number_if(live, site->used_age_ns));
+    set(object, "used_age_ns", number_if(live || site->used_is == ULL_USED_DECLARED, site->used_age_ns));
     set(object, "touched_p99_bytes", number_if(site->touched_count > 0, site->touched_p99));
     set(object, "touched_max_bytes", number_if(site->touched_count > 0, site->touched_max));
     set(object, "resident_live_bytes", number_if(live || site->live_count == 0, site->resident_live));
@@ -94,15 +94,18 @@ static void set_use(json_t *object, const struct ull_site *site)
 
 static json_t *site_of(const struct ull_site *site)
 {
+    bool declares = site->kind == ULL_KIND_POOL || site->kind == ULL_KIND_BUFFER;
     char id[32];
     json_t *object = json_object();
     snprintf(id, sizeof id, "%016" PRIx64, site->id);
     set(object, "id", json_string(id));
     set(object, "kind", json_string(ull_kind_name(site->kind)));
-    set_place(object, site->frame_count > 0 ? &site->frames[site->shown] : NULL);
+    set_place(object, site->place);
     set(object, "stack", stack_of(site));
     set_counts(object, site);
     set_use(object, site);
+    set(object, "learned_bytes", number_if(site->learned_bytes != 0, site->learned_bytes));
+    set(object, "regrows_total", number_if(declares, site->regrows));
     return object;
 }
 
@@ -113,7 +116,7 @@ static json_t *holder_of(const struct ull_site *site)
     json_t *object = json_object();
     snprintf(id, sizeof id, "%016" PRIx64, site->id);
     set(object, "id", json_string(id));
-    set_place(object, site->frame_count > 0 ? &site->frames[site->shown] : NULL);
+    set_place(object, site->place);
     set(object, "stack", stack_of(site));
     set(object, "count", number(site->live_count));
     set(object, "peak_count", number(site->requested_peak));
@@ -138,6 +141,48 @@ static json_t *profiles_of(const struct ullage_snapshot *snapshot, unsigned top)
         json_array_append_new(profiles, object);
     }
     return profiles;
+}
+
+static json_t *pools_of(const struct ullage_snapshot *snapshot)
+{
+    json_t *pools = json_array();
+    for (size_t i = 0; i < snapshot->pool_count; i++) {
+        const struct ull_pool *pool = &snapshot->pools[i];
+        json_t *object = json_object();
+        set(object, "name", text_or_null(pool->name));
+        set(object, "object_bytes", number(pool->object_bytes));
+        set(object, "gets_total", number(pool->gets));
+        set(object, "puts_total", number(pool->puts));
+        set(object, "made_total", number(pool->made));
+        set(object, "unmade_total", number(pool->unmade));
+        set(object, "slab_bytes", number(pool->slab_bytes));
+        set(object, "retained_bytes", number(pool->retained_bytes));
+        set(object, "retained_peak_bytes", number(pool->retained_peak_bytes));
+        set(object, "refused_total", number(pool->refused));
+        set(object, "learned_bytes", number_if(pool->learned_bytes != 0, pool->learned_bytes));
+        set(object, "budget", text_or_null(pool->budget));
+        set(object, "destroyed", json_boolean(pool->destroyed));
+        json_array_append_new(pools, object);
+    }
+    return pools;
+}
+
+static json_t *budgets_of(const struct ullage_snapshot *snapshot)
+{
+    json_t *budgets = json_array();
+    for (size_t i = 0; i < snapshot->budget_count; i++) {
+        const struct ull_budget *budget = &snapshot->budgets[i];
+        json_t *object = json_object();
+        set(object, "name", text_or_null(budget->name));
+        set(object, "max_bytes", number(budget->max_bytes));
+        set(object, "used_bytes", number(budget->used_bytes));
+        set(object, "peak_bytes", number(budget->peak_bytes));
+        set(object, "refused_total", number(budget->refused));
+        set(object, "waits_total", number(budget->waits));
+        set(object, "destroyed", json_boolean(budget->destroyed));
+        json_array_append_new(budgets, object);
+    }
+    return budgets;
 }
 
 /* How use was measured: by what, and how coarsely at the best. */
@@ -209,8 +254,8 @@ static json_t *report_of(const struct ullage_snapshot *snapshot, unsigned top)
     set(object, "totals", totals_of(snapshot));
     set(object, "sites", sites);
     set(object, "other", other);
-    set(object, "pools", json_array());
-    set(object, "budgets", json_array());
+    set(object, "pools", pools_of(snapshot));
+    set(object, "budgets", budgets_of(snapshot));
     set(object, "profiles", profiles_of(snapshot, top));
     set(object, "counters", counters_of(snapshot));
     set(object, "warnings", warnings);

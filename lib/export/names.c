@@ -21,7 +21,7 @@ const char *ull_state_name(enum ullage_state state)
 
 const char *ull_used_is_name(enum ull_used_is used_is)
 {
-    return used_is == ULL_USED_MEASURED ? "measured"
+    return used_is == ULL_USED_MEASURED ? "measured" : used_is == ULL_USED_DECLARED ? "declared"
         : used_is == ULL_USED_UPPER_BOUND ? "measured-upper-bound" : "unknown";
 }
 

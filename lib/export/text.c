@@ -48,7 +48,7 @@ static const char *base_name(const char *path)
 /* "new_record (records_naive.c:41)", "ngx_alloc (nginx)", "dd+0x3f2a", "0x7f31…": as much as is known. */
 static void place_text(char *to, size_t room, const struct ull_site *site)
 {
-    const struct ull_frame *frame = site->frame_count > 0 ? &site->frames[site->shown] : NULL;
+    const struct ull_frame *frame = site->place;
     if (frame == NULL)
         snprintf(to, room, "(stack unknown)");
     else if (frame->function != NULL && frame->line != 0 && frame->file != NULL)
@@ -154,8 +154,11 @@ static void asked_text(char *to, size_t room, const struct ull_site *site)
 static void confidence_text(char *to, size_t room, const struct ull_site *site)
 {
     uint64_t all = site->known[ULL_EXACT].count + site->known[ULL_UPPER_BOUND].count;
-    snprintf(to, room, " [%" PRIu64 " of %" PRIu64 " measured, %.0f %% exactly]", all, site->allocations,
-        100.0 * site->exact_share);
+    if (site->used_is == ULL_USED_DECLARED)
+        snprintf(to, room, " [%" PRIu64 " of %" PRIu64 " declared]", all, site->allocations);
+    else
+        snprintf(to, room, " [%" PRIu64 " of %" PRIu64 " measured, %.0f %% exactly]", all, site->allocations,
+            100.0 * site->exact_share);
 }
 
 static void write_advice(struct page *page, const struct ull_site *site)
@@ -202,26 +205,41 @@ static void write_all_advice(struct page *page, const struct ullage_snapshot *sn
 
 /* ---- the foot ---- */
 
-static void write_how(struct page *page, const struct ullage_snapshot *snapshot)
+static void how_measured(char *to, size_t room, const struct ullage_snapshot *snapshot, uint64_t granularity)
 {
-    uint64_t oldest = 0, granularity = 0;
-    char age[16], grain[16], text[256];
+    uint64_t oldest = 0;
+    char age[16], grain[16];
     bool live = false;
     for (size_t i = 0; i < snapshot->site_count; i++) {
-        const struct ull_site *site = &snapshot->sites[i];
-        live |= site->live_read > 0;
-        oldest = site->used_age_ns > oldest ? site->used_age_ns : oldest;
-        if (site->deciding.granularity_bytes > granularity)
-            granularity = site->deciding.granularity_bytes;
+        live |= snapshot->sites[i].live_read > 0;
+        oldest = ull_max_u64(oldest, snapshot->sites[i].used_age_ns);
     }
-    if (granularity == 0)
-        return;
-    int length = snprintf(text, sizeof text, "Measured by %s, to %s.", snapshot->pages_method,
+    int length = snprintf(to, room, "Measured by %s, to %s. ", snapshot->pages_method,
         ull_round_size_text(grain, granularity));
-    if (live && length > 0 && (size_t)length < sizeof text)
-        snprintf(text + length, sizeof text - (size_t)length, " Buffers still held %s: read up to %s %s.",
+    if (live && length > 0 && (size_t)length < room)
+        snprintf(to + length, room - (size_t)length, "Buffers still held %s: read up to %s %s. ",
             snapshot->state == ULLAGE_STATE_LIVE ? "now" : "at the end", ull_quantity_duration(age, oldest),
             snapshot->state == ULLAGE_STATE_LIVE ? "ago" : "before it");
+}
+
+static void write_how(struct page *page, const struct ullage_snapshot *snapshot)
+{
+    uint64_t granularity = 0;
+    char measured[256] = "", text[384];
+    bool declared = false;
+    for (size_t i = 0; i < snapshot->site_count; i++) {
+        const struct ull_site *site = &snapshot->sites[i];
+        if (site->used_is == ULL_USED_DECLARED)
+            declared = true;
+        else
+            granularity = ull_max_u64(granularity, site->deciding.granularity_bytes);
+    }
+    if (granularity == 0 && !declared)
+        return;
+    if (granularity != 0)
+        how_measured(measured, sizeof measured, snapshot, granularity);
+    snprintf(text, sizeof text, "%s%s", measured,
+        declared ? "Use of libullage's own buffers: as the program declared it." : "");
     ull_write(&page->out, "\n%s", style(page, DIM));
     ull_write_paragraph(&page->out, "  ", text);
     ull_write(&page->out, "%s", style(page, PLAIN));
@@ -252,6 +270,63 @@ static void write_profiles(struct page *page, const struct ullage_snapshot *snap
     }
 }
 
+/* ---- pools and budgets ---- */
+
+/* What a name may take of a line, so that its first figure still fits. */
+static const char *named(const struct page *page, char *to, size_t room, const char *name)
+{
+    snprintf(to, room, "%s", name != NULL ? name : "(unnamed)");
+    shorten(to, page->out.columns - 30);
+    return to;
+}
+
+static void write_pool(struct page *page, const struct ull_pool *pool)
+{
+    char text[512], name[256], idle[16], slabs[16], peak[16], size[16], learned[32] = "", refused[48] = "";
+    ull_quantity_size(idle, pool->retained_bytes);
+    ull_quantity_size(slabs, pool->slab_bytes);
+    ull_quantity_size(peak, pool->retained_peak_bytes);
+    if (pool->learned_bytes != 0)
+        snprintf(learned, sizeof learned, ", learned %s", ull_round_size_text(size, pool->learned_bytes));
+    if (pool->refused != 0)
+        snprintf(refused, sizeof refused, ", %" PRIu64 " refused", pool->refused);
+    snprintf(text, sizeof text, "%s: %" PRIu64 " out, %s idle (peak %s) of %s in slabs%s%s%s",
+        named(page, name, sizeof name, pool->name), pool->gets - pool->puts, idle, peak, slabs, learned, refused,
+        pool->destroyed ? ", destroyed" : "");
+    ull_write_paragraph(&page->out, "  pool   ", text);
+}
+
+static void write_budget(struct page *page, const struct ull_budget *budget)
+{
+    char text[512], name[256], used[16], peak[16], most[16], refused[48] = "", waits[48] = "";
+    ull_quantity_size(used, budget->used_bytes);
+    ull_quantity_size(peak, budget->peak_bytes);
+    ull_quantity_size(most, budget->max_bytes);
+    if (budget->refused != 0)
+        snprintf(refused, sizeof refused, ", %" PRIu64 " refused", budget->refused);
+    if (budget->waits != 0)
+        snprintf(waits, sizeof waits, ", %" PRIu64 " waited", budget->waits);
+    snprintf(text, sizeof text, "%s: %s used (peak %s) of %s%s%s%s", named(page, name, sizeof name, budget->name), used,
+        peak, most, refused, waits, budget->destroyed ? ", destroyed" : "");
+    ull_write_paragraph(&page->out, "  budget ", text);
+}
+
+static void write_pools(struct page *page, const struct ullage_snapshot *snapshot)
+{
+    size_t pools = snapshot->pool_count < page->top ? snapshot->pool_count : page->top;
+    size_t budgets = snapshot->budget_count < page->top ? snapshot->budget_count : page->top;
+    if (pools + budgets > 0)
+        ull_write(&page->out, "\n");
+    for (size_t i = 0; i < pools; i++)
+        write_pool(page, &snapshot->pools[i]);
+    if (snapshot->pool_count > pools)
+        ull_write(&page->out, "  %zu more pools (--top N shows more)\n", snapshot->pool_count - pools);
+    for (size_t i = 0; i < budgets; i++)
+        write_budget(page, &snapshot->budgets[i]);
+    if (snapshot->budget_count > budgets)
+        ull_write(&page->out, "  %zu more budgets (--top N shows more)\n", snapshot->budget_count - budgets);
+}
+
 static void write_process(struct page *page, const struct ullage_snapshot *snapshot)
 {
     write_head(page, snapshot);
@@ -259,6 +334,7 @@ static void write_process(struct page *page, const struct ullage_snapshot *snaps
         write_table(page, snapshot);
         write_all_advice(page, snapshot);
         write_profiles(page, snapshot);
+        write_pools(page, snapshot);
         write_how(page, snapshot);
     }
     for (size_t i = 0; i < snapshot->warning_count; i++)

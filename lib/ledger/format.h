@@ -5,10 +5,10 @@
  * A ledger is a file that a program maps shared and only adds to; whoever wants to know maps it for reading. It
  * outlives its process, however that died. docs/ledger-format.md tells the same for people; tests hold both together.
  *
- *   +--------+---------+---------+--------+-------+------+------+ - - - - - - - - - - -+
- *   | header | strings | modules | frames | sites | uses | live | segments grown later |
- *   +--------+---------+---------+--------+-------+------+------+ - - - - - - - - - - -+
- *   0        4096                                              64 KiB
+ *   +--------+---------+---------+--------+-------+------+------+--------+-------+---------+ - - - - - - - - - - -+
+ *   | header | strings | modules | frames | sites | uses | live | shards | pools | budgets | segments grown later |
+ *   +--------+---------+---------+--------+-------+------+------+--------+-------+---------+ - - - - - - - - - - -+
+ *   0        4096                                                                         64 KiB
  *
  * A table is an array in segments: segment k holds base_count << k entries, at segment_offset[k]. An entry never moves
  * and a segment never shrinks, so a reader needs no lock. Every fact is one aligned word, stored once it is true:
@@ -18,7 +18,8 @@
  *   - a live entry exists while the low bit of its `state` is 1; the rest of `state` counts its owners, so that a
  *     reader that finds the same state before and after has read one buffer's entry;
  *   - counters only grow (live_bytes apart). Allocations are counted before the program has the buffer, frees after it
- *     gave it up, so a reader that takes frees first never finds more frees than allocations.
+ *     gave it up, so a reader that takes frees first never finds more frees than allocations: also of shards, the frees
+ *     of all of them before the allocations of any.
  * SIGKILL between two words leaves at most one event a thread half told.
  *
  * All of it is untrusted for a reader: it checks each size, offset, count and index before use.
@@ -34,7 +35,7 @@
 #define ULL_SIDECAR_MAGIC UINT64_C(0x0ac74449534c4c55)
 
 enum {
-    ULL_FORMAT_VERSION = 2,
+    ULL_FORMAT_VERSION = 3,
     ULL_HEADER_BYTES = 4096,
     ULL_FIRST_BYTES = 64 * 1024, /* of a new ledger: header and the first segment of each table */
     ULL_SEGMENTS_MAX = 20,
@@ -60,6 +61,13 @@ enum {
     ULL_BUCKET_COUNT = (ULL_CLASS_MAX_BITS - ULL_CLASS_MIN_BITS) * ULL_CLASS_STEPS + 2,
 };
 
+/* The bucket of @most + 1 bytes, from 511 to 64 MiB - 1: the place of its highest bit, and the two bits after that. */
+static inline unsigned ull_bucket_within(uint64_t most)
+{
+    unsigned bits = 63U - (unsigned)__builtin_clzll(most);
+    return bits * ULL_CLASS_STEPS + (unsigned)(most >> (bits - 2)) - ULL_CLASS_MIN_BITS * ULL_CLASS_STEPS - 3;
+}
+
 /* The bucket of @bytes: 0 for up to 512 B, the last for more than 64 MiB. */
 static inline unsigned ull_bucket_of(uint64_t bytes)
 {
@@ -67,9 +75,7 @@ static inline unsigned ull_bucket_of(uint64_t bytes)
         return 0;
     if (bytes > UINT64_C(1) << ULL_CLASS_MAX_BITS)
         return ULL_BUCKET_COUNT - 1;
-    unsigned bits = 63U - (unsigned)__builtin_clzll(bytes - 1); /* 2^bits < bytes <= 2^(bits + 1) */
-    unsigned step = (unsigned)((bytes - 1 - (UINT64_C(1) << bits)) >> (bits - 2));
-    return (bits - ULL_CLASS_MIN_BITS) * ULL_CLASS_STEPS + step + 1;
+    return ull_bucket_within(bytes - 1);
 }
 
 /* The largest size in a bucket: its size class. UINT64_MAX for the last bucket. */
@@ -146,6 +152,13 @@ static inline unsigned ull_share_of(uint64_t used, uint64_t requested)
     X(unloads_total, COUNTER, COUNT, "libraries unloaded by dlclose") \
     X(sandboxed_total, COUNTER, COUNT, "1 if recording ended because the program sandboxed itself") \
     X(profile_dropped_total, COUNTER, COUNT, "resources of live profiles that found no memory or no room: not counted") \
+    X(pool_slab_bytes, GAUGE, BYTES, "address space of the slabs of ullage_malloc(), buffers and pools") \
+    X(pool_retained_bytes, GAUGE, BYTES, "of that, idle in magazines and depots: an upper bound") \
+    X(pool_released_bytes_total, COUNTER, BYTES, "idle memory given back to the kernel") \
+    X(pool_reclaimed_total, COUNTER, COUNT, "magazines taken from threads that sleep") \
+    X(pool_refused_total, COUNTER, COUNT, "calls by a signal handler inside another call of its thread: refused") \
+    X(pool_misuse_total, COUNTER, COUNT, "misuse of buffers that was reported and left without effect") \
+    X(pool_regrows_total, COUNTER, COUNT, "buffers of a learned size that had to grow") \
     X(jemalloc_installed, GAUGE, COUNT, "1 once jemalloc's hooks are ours; the values below are then its own") \
     X(jemalloc_sampled_total, COUNTER, COUNT, "samples of jemalloc's profiler that our hook unwound") \
     X(jemalloc_dumps_total, COUNTER, COUNT, "heap profiles that jemalloc wrote") \
@@ -173,6 +186,9 @@ enum ull_table {
     ULL_TABLE_SITES,   /* struct ull_site_entry */
     ULL_TABLE_USES,    /* struct ull_use_entry */
     ULL_TABLE_LIVE,    /* struct ull_live_entry */
+    ULL_TABLE_SHARDS,  /* struct ull_shard_entry */
+    ULL_TABLE_POOLS,   /* struct ull_pool_entry */
+    ULL_TABLE_BUDGETS, /* struct ull_budget_entry */
     ULL_TABLE_COUNT
 };
 
@@ -267,7 +283,9 @@ static inline uint64_t ull_frame_offset(uint64_t frame)
     X(NEW, "new") \
     X(MALLOCX, "mallocx") \
     X(JEMALLOC, "jemalloc") \
-    X(PROFILE, "profile")
+    X(PROFILE, "profile") \
+    X(POOL, "pool") \
+    X(BUFFER, "buffer")
 
 enum ull_kind {
 #define ULL_KIND_ENUM(name, text) ULL_KIND_##name,
@@ -292,7 +310,63 @@ struct ull_site_entry {
     uint64_t peak_bytes; /* largest live_bytes */
     uint64_t requested_max_bytes;
     uint64_t use;        /* 1 + index in uses; 0: nothing of it was measured yet */
+    /* Of a place named by the source itself (ULLAGE_HERE): 1 + index in strings, each with a NUL; 0: not named */
+    uint64_t file, function;
+    uint64_t line;
+    uint64_t learned_bytes; /* size that it hands out for 0; 0: none */
+    uint64_t regrows_count; /* of those, buffers that had to grow */
     struct ull_histogram requested;
+};
+
+/*
+ * Buffers of one site as one thread counted them, which alone writes it: plain words, no lock prefix. Use is declared by the
+ * program. A site has as many shards as threads met it; one that a thread left behind is adopted by the next, and counts on.
+ * A shard's counts come in addition to its site's own. Its place in the table is fixed: sums are true at every instant.
+ *   allocations = sum of requested[]; frees = sum of shares[] + unknown_count; sum of used[] = sum of shares[]
+ */
+struct ull_shard_entry {
+    uint64_t ready;
+    uint32_t site;
+    uint32_t owner; /* thread id; 0: left behind; UINT32_MAX: shared by threads that end, and written atomically */
+    /* frees: all of it before the rest */
+    uint64_t freed_bytes;   /* bytes requested for what was freed, use known or not */
+    uint64_t used_bytes;
+    uint64_t used_max_bytes;
+    uint64_t unknown_count; /* freed without a word about their use */
+    uint64_t unknown_bytes;
+    uint64_t shares[ULL_SHARE_COUNT];
+    uint64_t used[ULL_BUCKET_COUNT];
+    /* allocations */
+    uint64_t requested_bytes;
+    uint64_t requested_min_bytes;  /* all ones: none yet */
+    uint64_t requested_span_bytes; /* largest request - requested_min_bytes */
+    uint64_t folded_bytes; /* requested - freed as it was last added to the live_bytes of site and process; two's complement */
+    uint64_t high_bytes;   /* largest requested - freed since then: the peak is at least live_bytes + high - folded */
+    uint64_t requested[ULL_BUCKET_COUNT];
+};
+
+/* What a pool holds; brought up to date on its slow paths. The first is the allocator itself: ullage_malloc() and buffers. */
+struct ull_pool_entry {
+    uint64_t ready;
+    uint64_t name; /* 1 + index in strings */
+    uint64_t object_bytes; /* 0: of any size */
+    uint64_t flags;        /* enum ullage_pool_flags */
+    uint64_t puts_count, gets_count;
+    uint64_t unmade_count, made_count; /* objects given back to the kernel, and carved from slabs */
+    uint64_t slab_bytes;
+    uint64_t retained_bytes, retained_peak_bytes;
+    uint64_t refused_count; /* gets that failed: memory, budget */
+    uint64_t learned_bytes;
+    uint64_t budget;    /* 1 + index in budgets; 0: none */
+    uint64_t destroyed; /* 1: gone */
+};
+
+struct ull_budget_entry {
+    uint64_t ready;
+    uint64_t name;
+    uint64_t max_bytes, used_bytes, peak_bytes;
+    uint64_t refused_count, waits_count;
+    uint64_t destroyed;
 };
 
 /* Buffers whose use is known for good, because they were freed. Live ones are in the live table. */

@@ -32,12 +32,16 @@ static const struct {
     [ULL_TABLE_FRAMES] = { sizeof(uint64_t), 1024 },
     [ULL_TABLE_SITES] = { sizeof(struct ull_site_entry), 16 },
     [ULL_TABLE_USES] = { sizeof(struct ull_use_entry), 8 },
-    [ULL_TABLE_LIVE] = { sizeof(struct ull_live_entry), 128 },
+    [ULL_TABLE_LIVE] = { sizeof(struct ull_live_entry), 64 },
+    [ULL_TABLE_SHARDS] = { sizeof(struct ull_shard_entry), 8 },
+    [ULL_TABLE_POOLS] = { sizeof(struct ull_pool_entry), 8 },
+    [ULL_TABLE_BUDGETS] = { sizeof(struct ull_budget_entry), 8 },
 };
 
 enum {
     FIRST_SEGMENTS_BYTES = 4096 + 32 * sizeof(struct ull_module_entry) + 1024 * 8 + 16 * sizeof(struct ull_site_entry)
-        + 8 * sizeof(struct ull_use_entry) + 128 * sizeof(struct ull_live_entry),
+        + 8 * sizeof(struct ull_use_entry) + 64 * sizeof(struct ull_live_entry) + 8 * sizeof(struct ull_shard_entry)
+        + 8 * sizeof(struct ull_pool_entry) + 8 * sizeof(struct ull_budget_entry),
 };
 _Static_assert(ULL_HEADER_BYTES + FIRST_SEGMENTS_BYTES <= ULL_FIRST_BYTES, "the first segments must fit");
 _Static_assert(sizeof(struct ull_site_entry) % 8 == 0 && sizeof(struct ull_use_entry) % 8 == 0, "aligned words");

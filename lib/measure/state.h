@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * state.h - what the parts of the recorder share: recorder.c (allocations and frees), life.c (what happens to the
- * process), profile.c (live profiles), jemalloc.c. Nobody else looks in here.
+ * process), profile.c (live profiles), budget.c, jemalloc.c. Nobody else looks in here.
  */
 #ifndef ULL_MEASURE_STATE_H
 #define ULL_MEASURE_STATE_H
@@ -31,7 +31,7 @@ struct ull_recorder {
     uint64_t rescanned_ns;  /* atomic */
     uint64_t cursor;        /* of the rescans; whoever won rescanned_ns uses it */
     uint64_t stderr_device, stderr_inode;
-    void (*forked[2])(void); /* of profile.c and jemalloc.c, in a forked child; NULL: not in use */
+    void (*forked[4])(void); /* of profile.c, jemalloc.c, budget.c, pools; in a forked child; NULL: not in use; atomic */
     void (*refresh)(void);  /* of jemalloc.c: brings gauges up to date; outside the allocator; NULL: not in use; atomic */
     uint64_t refreshed_ns;  /* atomic */
     uint32_t user;          /* effective, at the start */

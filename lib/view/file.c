@@ -33,6 +33,9 @@ static const uint32_t entry_bytes[ULL_TABLE_COUNT] = {
     [ULL_TABLE_SITES] = sizeof(struct ull_site_entry),
     [ULL_TABLE_USES] = sizeof(struct ull_use_entry),
     [ULL_TABLE_LIVE] = sizeof(struct ull_live_entry),
+    [ULL_TABLE_SHARDS] = sizeof(struct ull_shard_entry),
+    [ULL_TABLE_POOLS] = sizeof(struct ull_pool_entry),
+    [ULL_TABLE_BUDGETS] = sizeof(struct ull_budget_entry),
 };
 
 void ull_file_copy(void *to, const void *from, size_t bytes)
@@ -49,8 +52,17 @@ static bool table_is_sane(const struct ull_table_head *head, enum ull_table tabl
     return head->entry_bytes == entry_bytes[table] && power_of_two && head->base_count <= BASE_COUNT_MAX;
 }
 
+static bool tables_are_sane(const struct ull_ledger_header *header, unsigned *wrong)
+{
+    for (*wrong = 0; *wrong < ULL_TABLE_COUNT; (*wrong)++)
+        if (!table_is_sane(&header->tables[*wrong], *wrong))
+            return false;
+    return true;
+}
+
 static int check_header(struct ull_file *file, char *error)
 {
+    unsigned table;
     struct ull_ledger_header *header = &file->header;
     if (file->size < ULL_HEADER_BYTES) {
         snprintf(error, ULLAGE_ERROR_BYTES, "cut off within its first %d bytes: nothing is left to read; take another "
@@ -67,17 +79,26 @@ static int check_header(struct ull_file *file, char *error)
             "ullage that wrote it", header->version, ULL_FORMAT_VERSION);
         return -ENOTSUP;
     }
-    for (unsigned table = 0; table < ULL_TABLE_COUNT; table++) {
-        if (!table_is_sane(&header->tables[table], table)) {
-            snprintf(error, ULLAGE_ERROR_BYTES, "damaged: its header describes table %u as no writer does; nothing can "
-                "be read from it", table);
-            return -EBADMSG;
-        }
+    if (!tables_are_sane(header, &table)) {
+        snprintf(error, ULLAGE_ERROR_BYTES, "damaged: its header describes table %u as no writer does; nothing can "
+            "be read from it", table);
+        return -EBADMSG;
     }
     file->cut = header->file_bytes > file->size;
     header->run_id[sizeof header->run_id - 1] = '\0';
     header->command_bytes = header->command_bytes < ULL_COMMAND_BYTES ? header->command_bytes : ULL_COMMAND_BYTES;
     return 0;
+}
+
+void ull_file_refresh(struct ull_file *file)
+{
+    struct ull_ledger_header now;
+    unsigned wrong;
+    ull_file_copy(&now, file->bytes, sizeof now);
+    if (!tables_are_sane(&now, &wrong))
+        return;
+    memcpy(file->header.counters, now.counters, sizeof now.counters);
+    memcpy(file->header.tables, now.tables, sizeof now.tables);
 }
 
 int ull_file_parse(struct ull_file *file, const void *bytes, size_t size, char *error)
@@ -267,7 +288,7 @@ const void *ull_file_run(const struct ull_file *file, enum ull_table table, uint
 {
     const struct ull_table_head *head = &file->header.tables[table];
     uint64_t offset;
-    if (index / head->base_count + 1 >= UINT64_C(1) << ULL_SEGMENTS_MAX)
+    if (index / head->base_count >= (UINT64_C(1) << ULL_SEGMENTS_MAX) - 1)
         return NULL;
     unsigned segment = 63U - (unsigned)__builtin_clzll(index / head->base_count + 1);
     uint64_t first = (uint64_t)head->base_count * ((UINT64_C(1) << segment) - 1);

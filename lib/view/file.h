@@ -40,6 +40,9 @@ int ull_file_parse(struct ull_file *file, const void *bytes, size_t size, char *
 
 void ull_file_close(struct ull_file *file);
 
+/* Takes counters and tables as they are now. What is not sane any more stays as it was; the rest of the header too. */
+void ull_file_refresh(struct ull_file *file);
+
 /* The command line with spaces between its arguments, as it came: not clean yet. Returns its length. */
 size_t ull_file_command(const struct ull_file *file, char to[ULL_COMMAND_BYTES]);
 

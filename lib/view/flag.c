@@ -5,7 +5,8 @@
  * A buffer's use is known exactly (to a page) or as an upper bound, where its memory was reused. With enough exact
  * readings these decide which buffers used little, because an upper bound in stale memory says nothing about the
  * program. But the largest use is always taken over all of them, and a live buffer that nobody measured yet counts as
- * one that may need everything: a suggestion may be too generous, never too small.
+ * one that may need everything: a suggestion may be too generous, never too small. Use that the program declares
+ * is told when a buffer is given back: those that are out are taken to be like those that came back, while they are fewer.
  * docs/flags.md has the reasons for each threshold.
  */
 #include "config.h"
@@ -85,8 +86,10 @@ static void summarize(struct ull_site *site, const struct ullage_thresholds *lim
         site->used_is = ULL_USED_UNKNOWN;
         return;
     }
-    site->used_is = exact->count >= limits->min_exact_count || bound->count == 0 ? ULL_USED_MEASURED
-                                                                                : ULL_USED_UPPER_BOUND;
+    if (exact->count < limits->min_exact_count && bound->count != 0)
+        site->used_is = ULL_USED_UPPER_BOUND;
+    else
+        site->used_is = site->declared_count != 0 ? ULL_USED_DECLARED : ULL_USED_MEASURED;
     site->used_p50 = ull_flag_quantile(known->used, 0.50, known->used_max_bytes);
     site->used_p99 = ull_flag_quantile(known->used, 0.99, known->used_max_bytes);
     site->touched_p99 = touched_quantile(site, 0.99);
@@ -100,6 +103,14 @@ static bool matters(const struct ullage_thresholds *limits, uint64_t at_peak, ui
     return at_peak >= limits->min_peak_bytes || in_total >= limits->min_total_bytes;
 }
 
+/* Is there a live buffer that may, for all that is known, be used to its end? */
+static bool may_need_all(const struct ull_site *site)
+{
+    if (site->declared_count != 0 && site->live_count > site->declared_count)
+        return true;
+    return site->live_unread != 0;
+}
+
 static void decide_by_use(struct ull_site *site, const struct ullage_thresholds *limits)
 {
     const struct ull_known *bound = &site->known[ULL_UPPER_BOUND];
@@ -108,7 +119,7 @@ static void decide_by_use(struct ull_site *site, const struct ullage_thresholds 
     if (bound->requested_min_bytes != 0)
         smallest_request = ull_min_u64(smallest_request, bound->requested_min_bytes);
     uint64_t fits_all = ull_class_of(ull_min_u64(largest, UINT64_C(1) << 60));
-    if (site->live_unread == 0 && (double)fits_all <= limits->shrink_share * (double)smallest_request) {
+    if (!may_need_all(site) && (double)fits_all <= limits->shrink_share * (double)smallest_request) {
         site->flag = ULL_FLAG_OVERSIZED;
         site->suggested = fits_all;
     } else {

@@ -65,7 +65,7 @@ const char *ull_hint_find(struct ullage_snapshot *snapshot, const struct ull_sym
     char package[256], line[1024];
     for (size_t i = 0; i < snapshot->site_count; i++) {
         const struct ull_site *site = &snapshot->sites[i];
-        const struct ull_frame *frame = site->frame_count > 0 ? &site->frames[site->shown] : NULL;
+        const struct ull_frame *frame = site->place;
         if (site->flag == ULL_FLAG_NONE || frame == NULL || frame->object == NULL || frame->line != 0
             || !ull_symbolizer_lacks_debug(symbolizer, frame->object))
             continue;

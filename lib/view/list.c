@@ -66,8 +66,12 @@ static void describe(struct ullage_ledger_info *info, const struct ull_file *fil
     info->started_unix_ns
         = header->process_start_unix_ns != 0 ? header->process_start_unix_ns : header->start_unix_ns;
     info->file_bytes = file->size;
+    /* live_bytes counts pools and buffers too, as of their threads' last slow paths; two's complement. */
+    uint64_t counted = header->counters[ULL_COUNTER_live_bytes];
     info->requested_live_bytes = ull_minus_clamped(header->counters[ULL_COUNTER_requested_bytes_total],
         header->counters[ULL_COUNTER_freed_bytes_total]);
+    if ((int64_t)counted > 0)
+        info->requested_live_bytes = ull_max_u64(info->requested_live_bytes, counted);
     info->requested_peak_bytes
         = ull_max_u64(header->counters[ULL_COUNTER_live_peak_bytes], info->requested_live_bytes);
 }

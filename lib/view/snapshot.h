@@ -33,7 +33,7 @@ struct ull_known {
     uint64_t used[ULL_BUCKET_COUNT];
 };
 
-enum ull_used_is { ULL_USED_UNKNOWN, ULL_USED_MEASURED, ULL_USED_UPPER_BOUND };
+enum ull_used_is { ULL_USED_UNKNOWN, ULL_USED_MEASURED, ULL_USED_UPPER_BOUND, ULL_USED_DECLARED };
 enum ull_flag { ULL_FLAG_NONE, ULL_FLAG_OVERSIZED, ULL_FLAG_START_SMALL, ULL_FLAG_SPARSE };
 
 struct ull_site {
@@ -43,8 +43,14 @@ struct ull_site {
     const struct ull_frame *frames;
     unsigned frame_count;
     unsigned shown; /* index of the frame that names the site */
+    const struct ull_frame *place; /* that frame; without frames, what the source says alone; NULL: unknown */
     uint64_t allocations, frees, live_count;
     uint64_t requested_live, requested_peak, requested_total, requested_max;
+    uint64_t freed_bytes;   /* requested for what was freed */
+    uint64_t counted_live;  /* as threads added it up, two's complement: with shards_above it bounds the peak from below */
+    uint64_t shards_above;
+    uint64_t learned_bytes; /* size that is handed out for 0; 0: none */
+    uint64_t regrows;       /* of those, buffers that had to grow */
 
     struct ull_known known[ULL_PRECISION_COUNT]; /* both kinds of reading, live ones merged in */
     struct ull_known deciding;                   /* those that decide: exact ones if there are enough, else all */
@@ -57,6 +63,7 @@ struct ull_site {
     uint64_t resident_live;
     uint64_t live_read;   /* live buffers with a reading */
     uint64_t live_unread; /* and without one: any of them may have been used to its end */
+    uint64_t declared_count; /* of those known exactly: freed by a program that said how much it used */
     uint64_t ullage_live, ullage_total, ullage_peak;
 
     enum ull_flag flag;
@@ -70,6 +77,25 @@ struct ull_profile {
     const struct ull_site *sites; /* most held first */
     size_t site_count;
     uint64_t held, added, removed;
+};
+
+/* Counts as of its last slow path. */
+struct ull_pool {
+    const char *name;   /* NULL: unknown, as in budgets */
+    const char *budget; /* its name; NULL: none */
+    uint64_t object_bytes; /* 0: of any size */
+    uint64_t gets, puts, made, unmade;
+    uint64_t slab_bytes, retained_bytes, retained_peak_bytes;
+    uint64_t refused;
+    uint64_t learned_bytes; /* 0: none */
+    bool destroyed;
+};
+
+struct ull_budget {
+    const char *name;
+    uint64_t max_bytes, used_bytes, peak_bytes;
+    uint64_t refused, waits;
+    bool destroyed;
 };
 
 struct ull_totals {
@@ -98,6 +124,10 @@ struct ullage_snapshot {
     struct ull_site other;
     struct ull_profile *profiles; /* by name */
     size_t profile_count;
+    struct ull_pool *pools; /* those in use first, most slabs first */
+    size_t pool_count;
+    struct ull_budget *budgets; /* those in use first, largest peak first */
+    size_t budget_count;
     uint64_t counters[ULL_COUNTER_COUNT];
     const char **warnings;
     size_t warning_count, warning_room;

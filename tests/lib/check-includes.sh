@@ -7,8 +7,10 @@ allowed() {
     case "$1" in
     lib/base)    echo "base" ;;
     lib/pages)   echo "base pages" ;;
-    lib/ledger)  echo "base ledger" ;;
+    lib/ledger)  echo "base ledger ullage/budget.h" ;;
     lib/measure) echo "base pages ledger measure ullage" ;;
+    lib/pool)    echo "base ledger measure pool ullage" ;;
+    lib/buffer)  echo "base ledger measure pool buffer ullage" ;;
     lib/preload) echo "base pages ledger measure preload ullage" ;;
     lib/view)    echo "base pages ledger/format.h ullage view" ;;
     lib/export)  echo "base ullage view/snapshot.h export" ;;

@@ -9,7 +9,7 @@ names_of() { (cd "$SOURCE/include/ullage" && grep -hE '^[a-z_].*\bullage_[a-z_]+
 # exported_by LIBRARY
 exported_by() { nm -D --defined-only ".libs/$1" | awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort; }
 
-write_headers="jemalloc.h profile.h recording.h"
+write_headers="alloc.h budget.h buffer.h jemalloc.h pool.h profile.h recording.h site.h"
 read_headers="view.h export.h"
 bench_headers="bench.h bench_result.h"
 for header in "$SOURCE"/include/ullage/*.h; do

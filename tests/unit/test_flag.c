@@ -99,6 +99,18 @@ Test(flag, a_live_buffer_that_was_never_read_may_need_all)
     cr_assert_eq(site.flag, ULL_FLAG_START_SMALL);
 }
 
+Test(flag, declared_buffers_that_are_out_are_like_those_that_came_back_while_they_are_fewer)
+{
+    struct ull_site site = { .declared_count = 40, .live_count = 40 };
+    add(&site, ULL_EXACT, 40, MIB, 4096, 4096);
+    ull_flag_decide(&site, &limits);
+    cr_assert_eq(site.flag, ULL_FLAG_OVERSIZED);
+    cr_assert_eq(site.used_is, ULL_USED_DECLARED);
+    site.live_count = 41;
+    ull_flag_decide(&site, &limits);
+    cr_assert_eq(site.flag, ULL_FLAG_START_SMALL);
+}
+
 Test(flag, suggestion_is_never_below_a_use)
 {
     for (uint64_t used = 1; used < 4 * MIB; used += used / 3 + 1) {

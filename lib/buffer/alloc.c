@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* alloc.c - the malloc-shaped calls. */
+#include "config.h"
+
+#include "ullage/alloc.h"
+
+#include "base/arith.h"
+#include "pool/clear.h"
+#include "pool/debug.h"
+#include "pool/decay.h"
+#include "pool/leak.h"
+#include "pool/settings.h"
+#include "pool/thread.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { ALIGN_MAX = 65536 };
+
+/* The public names are macros too. */
+#undef ullage_malloc
+#undef ullage_calloc
+#undef ullage_realloc
+#undef ullage_aligned_alloc
+
+#define CALLER __builtin_return_address(0)
+#define COLD __attribute__((cold, noinline))
+
+/* What a call is about; @site NULL: the place is the caller's address. */
+static inline uint32_t place_of(const struct ullage_site *site, const void *address, enum ull_kind kind)
+{
+    return ull_likely(site != NULL) ? ull_load_relaxed(&site->index) : ull_place_find_address(address, kind);
+}
+
+static COLD struct ull_block *get_slow(
+    const struct ullage_site *site, const void *address, enum ull_kind kind, unsigned class, uint64_t bytes)
+{
+    if (bytes > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    const struct ull_want want = { site, address, kind, class, 0, bytes };
+    return ull_get_slow(&want);
+}
+
+/* With nothing that the hot path would have to keep across a call: a tail of it. */
+static COLD void *malloc_slow(const struct ullage_site *site, size_t bytes, const void *address)
+{
+    struct ull_block *block = get_slow(site, address, ULL_KIND_MALLOC, ull_class_for(bytes), bytes);
+    return block != NULL ? block->data : NULL;
+}
+
+void *ullage_malloc_at(const struct ullage_site *site, size_t bytes)
+{
+    void *data;
+    if (ull_likely(site != NULL && ull_get_fast(ull_load_relaxed(&site->index), bytes, 0, 0, &data) != NULL))
+        return data;
+    return malloc_slow(site, bytes, CALLER);
+}
+
+static inline __attribute__((always_inline)) struct ull_block *get(
+    const struct ullage_site *site, const void *address, enum ull_kind kind, uint64_t bytes, void **data)
+{
+    struct ull_block *block = ull_get_fast(place_of(site, address, kind), bytes, 0, 0, data);
+    if (ull_unlikely(block == NULL)) {
+        block = get_slow(site, address, kind, ull_class_for(bytes), bytes);
+        *data = block != NULL ? block->data : NULL;
+    }
+    return block;
+}
+
+void *ullage_malloc(size_t bytes)
+{
+    void *data;
+    get(NULL, CALLER, ULL_KIND_MALLOC, bytes, &data);
+    return data;
+}
+
+static void *get_clear(const struct ullage_site *site, const void *address, size_t count, size_t bytes)
+{
+    void *data;
+    uint64_t total;
+    if (!ull_mul_fits(count, bytes, &total)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    struct ull_block *block = get(site, address, ULL_KIND_CALLOC, total, &data);
+    if (block != NULL && block->dirty != 0)
+        ull_clear(data, total);
+    return data;
+}
+
+void *ullage_calloc_at(const struct ullage_site *site, size_t count, size_t bytes)
+{
+    return get_clear(site, CALLER, count, bytes);
+}
+
+void *ullage_calloc(size_t count, size_t bytes)
+{
+    return get_clear(NULL, CALLER, count, bytes);
+}
+
+/* The smallest class whose buffers all have that alignment; past them, a slab of one's own. */
+static unsigned class_aligned(size_t align, size_t bytes)
+{
+    unsigned class = ull_class_for(ull_max_u64(align, bytes));
+    while (class < ULL_CLASS_LARGE && ull_cache_of_class(class)->stride % align != 0)
+        class = ull_class_of_bucket[class + 1];
+    return class;
+}
+
+static void *get_aligned(const struct ullage_site *site, const void *address, size_t align, size_t bytes)
+{
+    if (align == 0 || (align & (align - 1)) != 0 || align > ALIGN_MAX) {
+        errno = EINVAL;
+        return NULL;
+    }
+    ull_settings_begin();
+    struct ull_block *block = get_slow(site, address, ULL_KIND_ALIGNED, bytes > PTRDIFF_MAX ? ULL_CLASS_LARGE : class_aligned(align, bytes), bytes);
+    return block != NULL ? block->data : NULL;
+}
+
+void *ullage_aligned_alloc_at(const struct ullage_site *site, size_t align, size_t bytes)
+{
+    return get_aligned(site, CALLER, align, bytes);
+}
+
+void *ullage_aligned_alloc(size_t align, size_t bytes)
+{
+    return get_aligned(NULL, CALLER, align, bytes);
+}
+
+/* ---- put ---- */
+
+static COLD void put_slow(void *p, struct ull_block *block, uint64_t used, bool declared, const void *by)
+{
+    if (p == NULL)
+        return;
+    if (block == NULL || block->cache >= ULL_CACHE_FIRST_POOL)
+        ull_misuse_foreign(p, "freed", by);
+    else
+        ull_put_slow(block, used, declared, by);
+}
+
+static inline __attribute__((always_inline)) void put(void *p, uint64_t used, bool declared, const void *by)
+{
+    struct ull_block *block = ull_block_quickly(p);
+    if (ull_unlikely(block == NULL || !ull_put_fast(block, p, used, declared, by, ULL_BLOCK_LIVE, ULL_BLOCK_FREE)))
+        put_slow(p, block, used, declared, by);
+}
+
+void ullage_free(void *p)
+{
+    put(p, 0, false, CALLER);
+}
+
+void ullage_free_used(void *p, size_t used_bytes)
+{
+    put(p, used_bytes, true, CALLER);
+}
+
+/* ---- what is asked of a live buffer ---- */
+
+static struct ull_block *live_block(const void *p)
+{
+    struct ull_block *block = p != NULL ? ull_block_of(p) : NULL;
+    return block != NULL && (ull_load_relaxed(&block->state) & ULL_BLOCK_STATE_MASK) == ULL_BLOCK_LIVE ? block : NULL;
+}
+
+void ullage_note_used(void *p, size_t used_bytes)
+{
+    struct ull_block *block = live_block(p);
+    if (block == NULL) {
+        if (p != NULL)
+            ull_misuse_foreign(p, "noted as used", CALLER);
+        return;
+    }
+    if (used_bytes > block->used) {
+        block->used = used_bytes;
+        ull_store_relaxed(&block->state, block->state | ULL_BLOCK_NOTED);
+    }
+    if (ull_unlikely((block->state & ULL_BLOCK_FOLLOWED) != 0))
+        ull_leak_touch(block, CALLER);
+}
+
+size_t ullage_usable_size(const void *p)
+{
+    const struct ull_block *block = live_block(p);
+    return block != NULL ? ull_block_room(block) : 0;
+}
+
+static void *move(const struct ullage_site *site, const void *address, struct ull_block *from, size_t bytes)
+{
+    void *data;
+    struct ull_block *to = get(site, address, ULL_KIND_REALLOC, bytes, &data);
+    if (to == NULL)
+        return NULL;
+    memcpy(data, from->data, ull_min_u64(ull_block_room(from), bytes));
+    put(from->data, 0, false, address);
+    return data;
+}
+
+static void *resize(const struct ullage_site *site, const void *address, void *p, size_t bytes)
+{
+    struct ull_block *block = live_block(p);
+    if (p == NULL) {
+        void *data;
+        get(site, address, ULL_KIND_REALLOC, bytes, &data);
+        return data;
+    }
+    if (block == NULL || block->cache >= ULL_CACHE_FIRST_POOL) {
+        ull_misuse_foreign(p, "to be resized", address);
+        errno = EINVAL;
+        return NULL;
+    }
+    if (bytes == 0) {
+        put(p, 0, false, address);
+        return NULL;
+    }
+    /* In place: it fits, and a smaller class would save less than half. */
+    if (bytes > ull_block_room(block) || bytes < ull_block_room(block) / 2 || (block->state & ULL_BLOCK_FOLLOWED) != 0)
+        return move(site, address, block, bytes);
+    const struct ull_want want = { site, address, ULL_KIND_REALLOC, block->cache, 0, bytes };
+    ull_recount(&want, block);
+    return p;
+}
+
+void *ullage_realloc_at(const struct ullage_site *site, void *p, size_t bytes)
+{
+    return resize(site, CALLER, p, bytes);
+}
+
+void *ullage_realloc(void *p, size_t bytes)
+{
+    return resize(NULL, CALLER, p, bytes);
+}
+
+/* ---- in flight ---- */
+
+int ullage_in_flight_begin(void *p)
+{
+    struct ull_block *block = live_block(p);
+    if (block == NULL)
+        return -EINVAL;
+    if (block->flights == UINT16_MAX)
+        return -EOVERFLOW;
+    block->flights++;
+    ull_store_relaxed(&block->state, block->state | ULL_BLOCK_IN_FLIGHT);
+    return 0;
+}
+
+int ullage_in_flight_end(void *p)
+{
+    struct ull_block *block = live_block(p);
+    if (block == NULL || block->flights == 0)
+        return -EINVAL;
+    if (--block->flights > 0)
+        return 0;
+    uint32_t state = ull_load_relaxed(&block->state);
+    ull_store_relaxed(&block->state, state & ~(uint32_t)(ULL_BLOCK_IN_FLIGHT | ULL_BLOCK_ORPHANED));
+    if ((state & ULL_BLOCK_ORPHANED) != 0)
+        ull_put_slow(block, 0, false, block->put_by);
+    return 0;
+}
+
+/* ---- idle memory ---- */
+
+size_t ullage_trim(size_t keep_bytes)
+{
+    return ull_decay_trim(0, ULL_CACHES_MAX, keep_bytes);
+}
+
+size_t ullage_retained_bytes(void)
+{
+    return ull_load_relaxed(&ull_pool_settings.held_bytes);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* clear.c - see clear.h. */
+#include "config.h"
+
+#include "pool/clear.h"
+
+#include "base/arith.h"
+#include "measure/named.h"
+
+#include <string.h>
+
+/* From here up asking the kernel (about 1 us) is cheaper than clearing. Our measure: 64 KiB take 2 us to clear, in cache. */
+#define ASK_BYTES UINT64_C(131072)
+
+uint64_t ull_block_room(const struct ull_block *block)
+{
+    return block->cache != ULL_CLASS_LARGE ? ull_caches[block->cache].object_bytes : ull_map_find(block->data)->bytes;
+}
+
+void ull_clear(void *data, uint64_t bytes)
+{
+    if (bytes >= ASK_BYTES && ull_cache_of_class(ull_class_for(bytes))->source.zeroed)
+        bytes = ull_min_u64(bytes, ull_named_written(data, bytes));
+    memset(data, 0, bytes);
+}

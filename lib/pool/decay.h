@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* decay.h - idle memory leaves: by time, by trim, from magazines of threads that sleep. */
+#ifndef ULL_POOL_DECAY_H
+#define ULL_POOL_DECAY_H
+
+#include "pool/thread.h"
+
+/* On slow paths: looks at the clock, and at each cache whose period has passed. @self: its lock is held; NULL. */
+void ull_decay_look(struct ull_pool_thread *self);
+
+/* Until at most @keep_bytes of the caches [first, end) are idle. Returns bytes given back. */
+size_t ull_decay_trim(uint32_t first, uint32_t end, uint64_t keep_bytes);
+
+/* Takes back what all threads have of one cache, which nobody is using. */
+void ull_decay_abandon(struct ull_cache *cache);
+
+/* Starts, once, the thread that looks; 0 or negative errno. */
+int ull_decay_start(void);
+
+/* In a forked child: no thread, open locks. */
+void ull_decay_forked(void);
+
+#endif

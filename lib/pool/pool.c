@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pool.c - pools of objects of one kind.
+ *
+ * A pool is a cache of its own: its objects stay built while they lie idle, its slabs are cut to their size, its bounds and
+ * its budget are kept where magazines and slabs are. An adaptive one has no objects of its own, because what it hands out has
+ * a size that changes: it takes buffers of the size classes, of the size that its uses have taught it.
+ */
+#include "config.h"
+
+#include "ullage/pool.h"
+
+#include "base/arith.h"
+#include "base/misuse.h"
+#include "base/sys.h"
+#include "ledger/budget.h"
+#include "measure/named.h"
+#include "pool/clear.h"
+#include "pool/debug.h"
+#include "pool/decay.h"
+#include "pool/settings.h"
+#include "pool/source.h"
+#include "pool/thread.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#undef ullage_pool_get
+
+#define CALLER __builtin_return_address(0)
+#define COLD __attribute__((cold, noinline))
+
+#define POOL_MAGIC UINT32_C(0x756c6c70)
+#define OBJECT_BYTES_MAX (UINT64_C(64) << 20)
+enum { ALIGN_MAX = 65536, NAME_BYTES = 64, LEAST_STRIDE = 64, POOLS_MAX = 900 };
+
+struct ullage_pool {
+    uint32_t magic; /* 0 where it was destroyed: its memory stays, so that a later use is told */
+    uint32_t flags;
+    struct ull_cache *cache; /* also of an adaptive one, which leaves it empty: for its index, name and budget */
+    uint32_t index, bucket;
+    uint32_t place;          /* adaptive: where its uses are counted */
+    uint64_t object_bytes;
+    void (*reset)(void *ctx, void *object);
+    int (*init)(void *ctx, void *object); /* these two of an adaptive one; else the cache's */
+    void (*fini)(void *ctx, void *object);
+    void *ctx;
+    uint64_t out; /* adaptive: bytes charged; atomic */
+    char name[NAME_BYTES];
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct ullage_pool *pools; /* by index of their cache */
+} all = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* ---- making ---- */
+
+static bool is_valid(const struct ullage_pool_options *opt)
+{
+    const size_t first_size = offsetof(struct ullage_pool_options, source) + sizeof opt->source; /* of version 0.1 */
+    if (opt == NULL || opt->size != first_size)
+        return false;
+    return opt->object_bytes >= 1 && opt->object_bytes <= OBJECT_BYTES_MAX && (opt->align & (opt->align - 1)) == 0
+        && opt->align <= ALIGN_MAX && (opt->flags & ~(uint32_t)(ULLAGE_POOL_ADAPTIVE | ULLAGE_POOL_WAIT)) == 0
+        && (opt->name == NULL || strnlen(opt->name, NAME_BYTES) < NAME_BYTES)
+        && (opt->source == NULL || (opt->source->map != NULL && opt->source->unmap != NULL))
+        && ((opt->flags & ULLAGE_POOL_ADAPTIVE) == 0 || (opt->source == NULL && opt->align <= 4096));
+}
+
+/* Under the lock: an index that no pool has. */
+static uint32_t free_index(void)
+{
+    int error;
+    if (all.pools == NULL)
+        all.pools = ull_sys_mmap(ULL_CACHES_MAX * sizeof all.pools[0], PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, &error);
+    for (uint32_t i = ULL_CACHE_FIRST_POOL; all.pools != NULL && i < ULL_CACHE_FIRST_POOL + POOLS_MAX; i++)
+        if (all.pools[i].magic == 0)
+            return i;
+    return 0;
+}
+
+static uint64_t stride_of(const struct ullage_pool_options *opt)
+{
+    uint64_t align = opt->align != 0 ? opt->align : opt->object_bytes >= 4096 ? 4096 : 16;
+    return ull_round_up(ull_max_u64(opt->object_bytes, LEAST_STRIDE), ull_max_u64(align, 16));
+}
+
+static void set_up_cache(struct ull_cache *cache, uint32_t index, const struct ullage_pool_options *opt, const char *name)
+{
+    struct ull_slab *spares = cache->spares; /* descriptors of a pool that was here before */
+    memset(cache, 0, sizeof *cache);
+    cache->spares = spares;
+    cache->index = index;
+    cache->name = name;
+    cache->stride = stride_of(opt);
+    cache->object_bytes = opt->object_bytes;
+    cache->source = opt->source != NULL ? *opt->source
+        : ull_pool_settings.source.map != NULL ? ull_pool_settings.source : ull_source_mmap;
+    cache->budget = opt->budget;
+    cache->max_retained_bytes = opt->max_retained_bytes;
+    cache->decay_ns = (uint64_t)opt->decay_ms * 1000000;
+    if ((opt->flags & ULLAGE_POOL_ADAPTIVE) == 0) {
+        cache->init = opt->init;
+        cache->fini = opt->fini;
+        cache->ctx = opt->ctx;
+    }
+    ull_cache_prepare(cache);
+}
+
+static void set_up(struct ullage_pool *pool, uint32_t index, const struct ullage_pool_options *opt, const void *address)
+{
+    memset(pool, 0, sizeof *pool);
+    snprintf(pool->name, sizeof pool->name, "%s", opt->name != NULL ? opt->name : "pool");
+    pool->flags = opt->flags;
+    pool->index = index;
+    pool->object_bytes = opt->object_bytes;
+    pool->bucket = ull_bucket_of(opt->object_bytes);
+    pool->reset = opt->reset;
+    pool->init = opt->init;
+    pool->fini = opt->fini;
+    pool->ctx = opt->ctx;
+    pool->cache = &ull_caches[index];
+    set_up_cache(pool->cache, index, opt, pool->name);
+    if ((opt->flags & ULLAGE_POOL_ADAPTIVE) != 0) {
+        struct ullage_site site = { pool->name, "ullage_pool_get", index, 0 };
+        pool->place = ull_place_of_site(&site, ULL_KIND_POOL, address);
+    }
+    pool->magic = POOL_MAGIC;
+    ull_cache_publish(pool->cache);
+}
+
+int ullage_pool_create(struct ullage_pool **out, const struct ullage_pool_options *opt)
+{
+    ull_settings_begin();
+    if (out == NULL || !is_valid(opt))
+        return -EINVAL;
+    ull_pool_check_fork();
+    pthread_mutex_lock(&all.lock);
+    uint32_t index = free_index();
+    if (index != 0) {
+        set_up(&all.pools[index], index, opt, CALLER);
+        *out = &all.pools[index];
+    }
+    pthread_mutex_unlock(&all.lock);
+    return index != 0 ? 0 : all.pools == NULL ? -ENOMEM : -ENOSPC;
+}
+
+/* ---- use after the end, and objects of others ---- */
+
+static COLD bool is_pool(const struct ullage_pool *pool, const void *by)
+{
+    char name[256];
+    if (pool != NULL && pool->magic == POOL_MAGIC)
+        return true;
+    ull_named_address(by, name, sizeof name);
+    ull_misuse("%p is no pool at %s: it was destroyed, or never created", (const void *)pool, name);
+    return false;
+}
+
+/* ---- adaptive ones ---- */
+
+static bool charge(struct ullage_pool *pool, uint64_t bytes)
+{
+    struct ullage_budget *budget = pool->cache->budget;
+    int error = budget == NULL ? 0 : ull_budget_try(budget, bytes);
+    if (error == -ENOBUFS && (pool->flags & ULLAGE_POOL_WAIT) != 0)
+        error = ull_budget_wait(budget, bytes, -1);
+    if (error != 0) {
+        ull_add_relaxed(&pool->cache->refused, UINT64_C(1));
+        errno = -error;
+    }
+    return error == 0;
+}
+
+static void give_budget(struct ullage_pool *pool, uint64_t bytes)
+{
+    if (pool->cache->budget != NULL)
+        ull_budget_give(pool->cache->budget, bytes);
+}
+
+static uint64_t learned(const struct ullage_pool *pool)
+{
+    uint64_t bytes = pool->place > ULL_PLACE_OTHER ? ull_load_relaxed(&ull_place_at(pool->place)->learned_bytes) : 0;
+    return bytes != 0 ? ull_min_u64(bytes, pool->object_bytes) : pool->object_bytes;
+}
+
+static void *get_adaptive(struct ullage_pool *pool)
+{
+    uint64_t bytes = learned(pool);
+    unsigned class = ull_class_for(bytes);
+    void *data;
+    uint64_t room = ull_cache_of_class(class)->object_bytes;
+    const struct ull_want want = { NULL, NULL, ULL_KIND_POOL, class, pool->place, bytes };
+    if (!charge(pool, room))
+        return NULL;
+    struct ull_block *block = ull_get_fast(pool->place, bytes, 0, 0, &data);
+    if (block == NULL)
+        block = ull_get_slow(&want);
+    int error = block != NULL && pool->init != NULL ? pool->init(pool->ctx, block->data) : 0;
+    if (block == NULL || error != 0) {
+        if (block != NULL)
+            ull_unget(block);
+        give_budget(pool, room);
+        if (error != 0)
+            errno = -error;
+        return NULL;
+    }
+    ull_add_relaxed(&pool->cache->gets, UINT64_C(1));
+    /* Its put takes the slow path, where it is seen whose it is. */
+    ull_store_relaxed(&block->state, block->state | ULL_BLOCK_SINGLE);
+    return block->data;
+}
+
+static void put_adaptive(struct ullage_pool *pool, struct ull_block *block, uint64_t used, bool declared, const void *by)
+{
+    if ((block->state & ULL_BLOCK_SINGLE) == 0 || block->site != pool->place) {
+        ull_misuse_foreign(block->data, pool->name, by);
+        return;
+    }
+    uint64_t room = ull_block_room(block);
+    if (pool->reset != NULL)
+        pool->reset(pool->ctx, block->data);
+    if (pool->fini != NULL)
+        pool->fini(pool->ctx, block->data);
+    ull_add_relaxed(&pool->cache->puts, UINT64_C(1));
+    ull_store_relaxed(&block->state, block->state & ~(uint32_t)ULL_BLOCK_SINGLE);
+    if (!ull_put_fast(block, block->data, used, declared, by, ULL_BLOCK_LIVE, ULL_BLOCK_FREE))
+        ull_put_slow(block, used, declared, by);
+    give_budget(pool, room);
+}
+
+/* ---- get ---- */
+
+static int build(struct ullage_pool *pool, struct ull_block *block)
+{
+    int error = 0;
+    if (block->pad != 0)
+        error = pool->cache->init(pool->cache->ctx, block->data);
+    block->pad = 0;
+    if (error != 0) {
+        ull_unget(block);
+        errno = -error;
+    }
+    return error;
+}
+
+/* Waits until as much is free as an object takes; whoever is quicker may have it then, and we wait again. */
+static bool wait_for_budget(struct ullage_pool *pool)
+{
+    if (errno != ENOBUFS || (pool->flags & ULLAGE_POOL_WAIT) == 0)
+        return false;
+    int error = ull_budget_wait(pool->cache->budget, pool->cache->stride, -1);
+    if (error == 0)
+        ull_budget_give(pool->cache->budget, pool->cache->stride);
+    errno = -error;
+    return error == 0;
+}
+
+static COLD void *get_slow(struct ullage_pool *pool, const struct ullage_site *site, const void *address)
+{
+    struct ull_block *block;
+    if (!is_pool(pool, address)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if ((pool->flags & ULLAGE_POOL_ADAPTIVE) != 0)
+        return get_adaptive(pool);
+    const struct ull_want want = { site, address, ULL_KIND_POOL, pool->index, 0, pool->object_bytes };
+    do
+        block = ull_get_slow(&want);
+    while (block == NULL && wait_for_budget(pool));
+    if (block == NULL || build(pool, block) != 0)
+        return NULL;
+    ull_add_relaxed(&pool->cache->gets, UINT64_C(1));
+    return block->data;
+}
+
+static inline __attribute__((always_inline)) void *get(
+    struct ullage_pool *pool, const struct ullage_site *site, const void *address)
+{
+    void *data;
+    if (ull_unlikely(pool == NULL || pool->magic != POOL_MAGIC || (pool->flags & ULLAGE_POOL_ADAPTIVE) != 0))
+        return get_slow(pool, site, address);
+    uint32_t place = ull_likely(site != NULL) ? ull_load_relaxed(&site->index) : ull_place_find_address(address, ULL_KIND_POOL);
+    if (ull_unlikely(ull_get_fast(place, pool->object_bytes, pool->index, pool->bucket, &data) == NULL))
+        return get_slow(pool, site, address);
+    ull_count(&ull_pool_self->fronts[pool->index].gets, 1);
+    return data;
+}
+
+void *ullage_pool_get_at(const struct ullage_site *site, struct ullage_pool *pool)
+{
+    return get(pool, site, CALLER);
+}
+
+void *ullage_pool_get(struct ullage_pool *pool)
+{
+    return get(pool, NULL, CALLER);
+}
+
+/* ---- put ---- */
+
+static COLD void put_slow(struct ullage_pool *pool, void *object, struct ull_block *block, uint64_t used, bool declared, const void *by)
+{
+    if (object == NULL || !is_pool(pool, by))
+        return;
+    if (block != NULL && (pool->flags & ULLAGE_POOL_ADAPTIVE) != 0) {
+        put_adaptive(pool, block, used, declared, by);
+    } else if (block == NULL || block->cache != pool->index) {
+        ull_misuse_foreign(object, pool->name, by);
+    } else {
+        ull_add_relaxed(&pool->cache->puts, UINT64_C(1));
+        ull_put_slow(block, used, declared, by);
+    }
+}
+
+static inline __attribute__((always_inline)) void put(
+    struct ullage_pool *pool, void *object, uint64_t used, bool declared, const void *by)
+{
+    struct ull_block *block = ull_block_quickly(object);
+    bool ours = ull_likely(block != NULL && pool->magic == POOL_MAGIC && block->cache == pool->index);
+    if (ull_unlikely(ours && pool->reset != NULL) && (ull_load_relaxed(&block->state) & ULL_BLOCK_STATE_MASK) == ULL_BLOCK_LIVE)
+        pool->reset(pool->ctx, object);
+    if (ull_unlikely(!ours || !ull_put_fast(block, object, used, declared, by, ULL_BLOCK_LIVE | ULL_BLOCK_OBJECT,
+            ULL_BLOCK_FREE | (pool->cache->init != NULL ? ULL_BLOCK_BUILT : 0))))
+        put_slow(pool, object, block, used, declared, by);
+    else
+        ull_count(&ull_pool_self->fronts[pool->index].puts, 1);
+}
+
+void ullage_pool_put(struct ullage_pool *pool, void *object)
+{
+    put(pool, object, 0, false, CALLER);
+}
+
+void ullage_pool_put_used(struct ullage_pool *pool, void *object, size_t used_bytes)
+{
+    put(pool, object, used_bytes, true, CALLER);
+}
+
+/* ---- the rest ---- */
+
+size_t ullage_pool_object_bytes(const struct ullage_pool *pool, const void *object)
+{
+    const struct ull_block *block = object != NULL ? ull_block_of(object) : NULL;
+    if (block == NULL || (ull_load_relaxed(&block->state) & ULL_BLOCK_STATE_MASK) != ULL_BLOCK_LIVE)
+        return 0;
+    return (pool->flags & ULLAGE_POOL_ADAPTIVE) != 0 ? ull_min_u64(ull_block_room(block), pool->object_bytes) : pool->object_bytes;
+}
+
+size_t ullage_pool_trim(struct ullage_pool *pool, size_t keep_bytes)
+{
+    return is_pool(pool, CALLER) ? ull_decay_trim(pool->index, pool->index + 1, keep_bytes) : 0;
+}
+
+static void add_fronts(const struct ullage_pool *pool, struct ullage_pool_counts *out)
+{
+    ull_threads_lock();
+    for (uint32_t i = 0; i < ull_threads_count(); i++) {
+        const struct ull_pool_thread *thread = ull_thread_at(i);
+        if (thread == NULL)
+            continue;
+        out->puts += ull_load_relaxed(&thread->fronts[pool->index].puts);
+        out->gets += ull_load_relaxed(&thread->fronts[pool->index].gets);
+    }
+    ull_threads_unlock();
+}
+
+int ullage_pool_counts(const struct ullage_pool *pool, struct ullage_pool_counts *out)
+{
+    if (out == NULL || out->size != sizeof *out)
+        return -EINVAL;
+    const struct ull_cache *cache = pool->cache;
+    *out = (struct ullage_pool_counts) { .size = sizeof *out, .puts = ull_load_relaxed(&cache->puts),
+        .gets = ull_load_relaxed(&cache->gets), .made = ull_load_relaxed(&cache->made),
+        .unmade = ull_load_relaxed(&cache->unmade), .retained_bytes = ull_cache_retained(cache) };
+    add_fronts(pool, out);
+    out->out = out->gets - out->puts;
+    if ((pool->flags & ULLAGE_POOL_ADAPTIVE) != 0)
+        out->learned_bytes = learned(pool);
+    return 0;
+}
+
+/* ---- the end ---- */
+
+static bool has_objects_out(struct ullage_pool *pool)
+{
+    char got[256];
+    const struct ull_block *example = NULL;
+    uint64_t out = ull_slab_live(pool->cache, &example);
+    if ((pool->flags & ULLAGE_POOL_ADAPTIVE) != 0)
+        out = pool->cache->gets - pool->cache->puts;
+    if (out == 0)
+        return false;
+    ull_misuse("pool \"%s\" is destroyed with %llu objects out, one got at %s: put them first", pool->name, (unsigned long long)out,
+        ull_place_name(example != NULL ? example->site : pool->place, got, sizeof got));
+    return true;
+}
+
+void ullage_pool_destroy(struct ullage_pool *pool)
+{
+    if (pool == NULL || !is_pool(pool, CALLER) || has_objects_out(pool))
+        return;
+    struct ull_cache *cache = pool->cache;
+    ull_decay_abandon(cache);
+    ull_cache_publish(cache);
+    if (cache->entry != NULL)
+        ull_store_release(&cache->entry->destroyed, UINT64_C(1));
+    pthread_mutex_lock(&all.lock);
+    ull_store_release(&cache->used, 0U);
+    pool->magic = 0;
+    pthread_mutex_unlock(&all.lock);
+}

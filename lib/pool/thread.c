@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * thread.c - threads come and go, and processes fork.
+ *
+ * A thread's memory is mapped once and emptied by the kernel in a forked child. There, whoever comes first to a slow path
+ * makes everything anew: slabs' lists from the states of their blocks, depots and magazines empty, shards of its own. What
+ * other threads of the parent had in their magazines is free in the child, because nothing but the states says where a block
+ * is. Nobody else runs in the child before that, so nothing needs to be locked around fork.
+ */
+#include "config.h"
+
+#include "pool/thread.h"
+
+#include "base/sys.h"
+#include "measure/named.h"
+#include "pool/decay.h"
+#include "pool/leak.h"
+#include "pool/settings.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { THREADS_MAX = 1 << 16 };
+
+/* What a thread's pointer shows before it has its own, and after: only the first fields are looked at. */
+static struct {
+    uint8_t busy, kind;
+} cold = { 1, ULL_THREAD_COLD }, dead = { 1, ULL_THREAD_DEAD };
+
+__thread struct ull_pool_thread *ull_pool_self = (struct ull_pool_thread *)(void *)&cold;
+
+enum { ALIVE = 1, REBUILDING = 2 };
+
+static struct {
+    pthread_mutex_t lock;
+    struct ull_pool_thread **threads; /* kept for the next one where theirs ended */
+    uint32_t count;
+    uint32_t *alive; /* on a page that the kernel empties in a child; atomic */
+    uint32_t alive_otherwise;
+    pthread_key_t key;
+    bool has_key;
+} all = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+void ull_threads_lock(void)
+{
+    pthread_mutex_lock(&all.lock);
+}
+
+void ull_threads_unlock(void)
+{
+    pthread_mutex_unlock(&all.lock);
+}
+
+uint32_t ull_threads_count(void)
+{
+    return all.count;
+}
+
+struct ull_pool_thread *ull_thread_at(uint32_t index)
+{
+    return all.threads[index]->kind == ULL_THREAD_OWN ? all.threads[index] : NULL;
+}
+
+static void *map_books(size_t bytes)
+{
+    int error;
+    return ull_sys_mmap(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, &error);
+}
+
+/* ---- fronts ---- */
+
+/* Where the stack pointer of an empty front points: whoever looks above it finds no buffer. */
+static struct ull_entry nothing;
+
+void ull_front_mend(struct ull_front *front)
+{
+    struct ull_magazine *loaded = front->loaded;
+    ull_store_relaxed(&front->base, loaded != NULL ? loaded->entries : &nothing);
+    ull_store_relaxed(&front->limit, loaded != NULL ? loaded->entries + front->rounds : &nothing);
+    if (loaded == NULL)
+        ull_store_relaxed(&front->sp, &nothing);
+}
+
+void ull_front_empty(struct ull_cache *cache, struct ull_front *front, bool idle)
+{
+    struct ull_magazine *loaded = front->loaded, *previous = front->previous;
+    if (loaded != NULL) {
+        loaded->count = (uint32_t)(ull_load_relaxed(&front->sp) - loaded->entries);
+        ull_cache_release_rounds(cache, front->rounds);
+        front->loaded = front->previous = NULL;
+        ull_depot_give(cache, loaded, idle);
+        if (previous != NULL)
+            ull_depot_give(cache, previous, idle);
+    }
+    front->rounds = 0;
+    /* Spoiled ones stay so: their owner mends them on its slow path, under its lock. */
+    if (ull_load_relaxed(&front->base) != ULL_POISONED_BASE)
+        ull_front_mend(front);
+}
+
+/* ---- the end of a thread ---- */
+
+static void leave(struct ull_pool_thread *self)
+{
+    ull_enter_pool(self);
+    pthread_mutex_lock(&self->lock);
+    for (uint32_t i = 0; i < ull_caches_end; i++) {
+        struct ull_front *front = &self->fronts[i];
+        if (front->loaded != NULL)
+            ull_front_empty(&ull_caches[i], front, false);
+        ull_add_relaxed(&ull_caches[i].gets, front->gets);
+        ull_add_relaxed(&ull_caches[i].puts, front->puts);
+        front->gets = front->puts = 0;
+    }
+    for (uint32_t place = 0; place < ull_place_count(); place++)
+        if (self->lines[place].shard != NULL)
+            ull_track_fold(place, self->lines[place].shard);
+    pthread_mutex_unlock(&self->lock);
+    ull_track_leave(self->id);
+}
+
+/* Of the key: late, but other destructors may come after it. They find the thread dead, and are served without magazines. */
+static void at_thread_end(void *thread)
+{
+    struct ull_pool_thread *self = thread;
+    if (self != ull_pool_self || self->kind != ULL_THREAD_OWN)
+        return;
+    leave(self);
+    ull_pool_self = (struct ull_pool_thread *)(void *)&dead;
+    pthread_mutex_lock(&all.lock);
+    if (ull_sys_madvise(self->lines, sizeof self->lines, MADV_DONTNEED) != 0)
+        memset(self->lines, 0, sizeof self->lines);
+    self->last = NULL;
+    self->kind = ULL_THREAD_NONE;
+    ull_leave_pool(self);
+    pthread_mutex_unlock(&all.lock);
+}
+
+/* ---- its beginning ---- */
+
+static struct ull_pool_thread *map_thread(void)
+{
+    struct ull_pool_thread *thread = all.count < THREADS_MAX ? map_books(sizeof *thread) : NULL;
+    if (thread == NULL)
+        return NULL;
+    (void)ull_sys_madvise(thread, sizeof *thread, MADV_NOHUGEPAGE);
+    (void)ull_sys_madvise(thread, sizeof *thread, MADV_WIPEONFORK);
+    thread->index = all.count;
+    all.threads[all.count++] = thread;
+    return thread;
+}
+
+/* Under the lock. */
+static bool prepare(void)
+{
+    if (all.threads != NULL)
+        return true;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    all.alive = map_books(page);
+    if (all.alive == NULL || ull_sys_madvise(all.alive, page, MADV_WIPEONFORK) != 0)
+        all.alive = &all.alive_otherwise;
+    ull_store_release(all.alive, (uint32_t)ALIVE);
+    all.has_key = pthread_key_create(&all.key, at_thread_end) == 0;
+    all.threads = map_books(THREADS_MAX * sizeof all.threads[0]);
+    return all.threads != NULL;
+}
+
+static void forked(void);
+
+static struct ull_pool_thread *begin(void)
+{
+    struct ull_pool_thread *thread = NULL;
+    pthread_mutex_lock(&all.lock);
+    bool first = all.threads == NULL;
+    ull_settings_begin();
+    if (prepare() && all.has_key) {
+        for (uint32_t i = 0; i < all.count && thread == NULL; i++)
+            if (all.threads[i]->kind == ULL_THREAD_NONE)
+                thread = all.threads[i];
+        if (thread == NULL)
+            thread = map_thread();
+        if (thread != NULL) {
+            memset(thread->fronts, 0, ull_caches_end * sizeof thread->fronts[0]);
+            pthread_mutex_init(&thread->lock, NULL);
+            thread->id = (uint32_t)ull_sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+            thread->untracked = ull_pool_settings.untracked;
+            thread->until_sample = ull_pool_settings.leaks == ULLAGE_LEAKS_ALL || ull_pool_settings.leaks == ULLAGE_LEAKS_TOUCH ? 1 : ULL_SAMPLE_GETS;
+            thread->kind = ULL_THREAD_OWN;
+        }
+    }
+    pthread_mutex_unlock(&all.lock);
+    if (first)
+        ull_named_forked(forked);
+    if (thread != NULL) {
+        ull_pool_self = thread;
+        pthread_setspecific(all.key, thread);
+    }
+    return thread;
+}
+
+struct ull_pool_thread *ull_thread_get(void)
+{
+    struct ull_pool_thread *self = ull_pool_self;
+    switch ((enum ull_thread_kind)self->kind) {
+    case ULL_THREAD_OWN:
+        return ull_load_relaxed(&self->busy) ? NULL : self;
+    case ULL_THREAD_COLD:
+    case ULL_THREAD_NONE: /* a forked child, whose thread was emptied */
+        return begin();
+    default:
+        return NULL;
+    }
+}
+
+struct ull_pool_thread *ull_thread_enter(void)
+{
+    ull_pool_check_fork();
+    struct ull_pool_thread *self = ull_thread_get();
+    if (self != NULL) {
+        ull_enter_pool(self);
+        pthread_mutex_lock(&self->lock);
+    }
+    return self;
+}
+
+void ull_thread_leave(struct ull_pool_thread *self)
+{
+    if (self != NULL) {
+        pthread_mutex_unlock(&self->lock);
+        ull_leave_pool(self);
+    }
+    ull_deferred_do();
+}
+
+/* ---- fork ---- */
+
+/* By libc's handlers, where the child was made by fork(3). Only says so: most children exec, and need none of this. */
+static void forked(void)
+{
+    struct ull_pool_thread *self = ull_pool_self;
+    if (all.alive == &all.alive_otherwise) {
+        all.alive_otherwise = 0;
+        for (uint32_t i = 0; i < all.count; i++)
+            memset(all.threads[i], 0, sizeof *all.threads[i]);
+    }
+    (void)self;
+}
+
+static void rebuild(void)
+{
+    pthread_mutex_init(&all.lock, NULL);
+    for (uint32_t i = 0; i < all.count; i++)
+        all.threads[i]->index = i;
+    ull_caches_rebuild();
+    ull_slabs_rebuild();
+    ull_track_forget();
+    ull_leak_forked();
+    ull_decay_forked();
+}
+
+void ull_pool_check_fork(void)
+{
+    uint32_t *alive = ull_load_acquire(&all.alive), state;
+    if (ull_likely(alive == NULL || (state = ull_load_acquire(alive)) == ALIVE))
+        return;
+    if (state == 0 && ull_cas_acq_rel(alive, &state, (uint32_t)REBUILDING)) {
+        ull_named_check_fork();
+        rebuild();
+        ull_store_release(alive, (uint32_t)ALIVE);
+        return;
+    }
+    while (ull_load_acquire(alive) != ALIVE)
+        sched_yield();
+}
+
+/* ---- recounting ---- */
+
+static void check_front(const struct ull_front *front)
+{
+    if (front->loaded == NULL) {
+        ull_invariant(front->previous == NULL && front->rounds == 0);
+        return;
+    }
+    const struct ull_entry *first = front->loaded->entries, *sp = front->sp;
+    ull_invariant(sp >= first && sp <= first + ULL_MAGAZINE_ROOM);
+    for (const struct ull_entry *entry = first; entry < sp; entry++)
+        ull_invariant((entry->block->state & ULL_BLOCK_STATE_MASK) == ULL_BLOCK_FREE && entry->data == entry->block->data);
+}
+
+void ull_pool_check_all(void)
+{
+    pthread_mutex_lock(&all.lock);
+    for (uint32_t i = 0; i < ull_caches_end; i++) {
+        uint64_t reserved = 0;
+        if (!ull_caches[i].used)
+            continue;
+        ull_slab_check(&ull_caches[i]);
+        for (uint32_t at = 0; at < all.count; at++) {
+            check_front(&all.threads[at]->fronts[i]);
+            reserved += 2 * all.threads[at]->fronts[i].rounds * ull_caches[i].stride;
+        }
+        ull_invariant(reserved == ull_caches[i].front_bytes);
+    }
+    ull_invariant(ull_pool_settings.held_bytes <= ull_pool_settings.max_retained_bytes);
+    pthread_mutex_unlock(&all.lock);
+}
