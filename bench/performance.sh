@@ -12,6 +12,7 @@ trap 'rm -rf "$place"' EXIT
 for need in jq gnuplot; do
     command -v $need > /dev/null || { echo "performance.sh: $need is not installed (Debian: jq, gnuplot-nox)" >&2; exit 1; }
 done
+
 # block NAME: standard input takes the place of what is between its marks
 block() {
     cat > "$place/block"

@@ -128,14 +128,18 @@ static uint64_t read_words(const char *memory, size_t bytes)
     return sum;
 }
 
+ALWAYS_INLINE void look_at(const char *memory, size_t written)
+{
+    uint64_t sum = written > 0 ? read_words(memory, written) : 0;
+    __asm__ volatile("" : : "r"(sum), "r"(memory));
+}
+
 ALWAYS_INLINE void consume(enum api api, uint64_t count, struct ullage_pool *pool, size_t written)
 {
     for (uint64_t i = 0; i < count; i++) {
         void *held = ring_get(&the_ring);
-        if (written > 0) {
-            uint64_t sum = read_words(memory_of(api, held), written);
-            __asm__ volatile("" : : "r"(sum));
-        }
+        if (written > 0)
+            look_at(memory_of(api, held), written);
         give(api, pool, held, HANDED_BYTES);
     }
 }
@@ -183,21 +187,36 @@ static uint64_t handed(const struct ullage_bench *b)
     return b->iterations * b->threads;
 }
 
-static void through_ring(unsigned thread, uint64_t count)
+/* What the ring alone takes: buffers that are there for good, as many as can be under way and one at each end. */
+ALWAYS_INLINE void through_ring(unsigned thread, uint64_t count, size_t written)
 {
-    for (uint64_t i = 0; thread == 0 && i < count; i++)
-        ring_put(&the_ring, &the_ring);
+    enum { BUFFERS = RING_SLOTS + 2 };
+    static char buffers[BUFFERS][TOUCHED_BYTES];
+    for (uint64_t i = 0; thread == 0 && i < count; i++) {
+        if (written > 0)
+            memset(buffers[i % BUFFERS], (int)i, written);
+        ring_put(&the_ring, buffers[i % BUFFERS]);
+    }
     for (uint64_t i = 0; thread == 1 && i < count; i++)
-        ullage_bench_keep(ring_get(&the_ring));
+        look_at(ring_get(&the_ring), written);
 }
 
-/* What the ring alone takes: the same pointer over and over. */
-ULLAGE_BENCH_PARALLEL(bare_ring, 2)
+ALWAYS_INLINE void run_bare_ring(struct ullage_bench *b, size_t written)
 {
     begin_handover(b);
-    through_ring(b->thread, WARM_UP);
+    through_ring(b->thread, WARM_UP, written);
     ullage_bench_reset_clock(b);
-    through_ring(b->thread, handed(b));
+    through_ring(b->thread, handed(b), written);
+}
+
+ULLAGE_BENCH_PARALLEL(bare_ring, 2)
+{
+    run_bare_ring(b, 0);
+}
+
+ULLAGE_BENCH_PARALLEL(bare_ring_4096, 2)
+{
+    run_bare_ring(b, TOUCHED_BYTES);
 }
 
 static void run_handover(struct ullage_bench *b, size_t written)

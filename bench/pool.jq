@@ -5,8 +5,8 @@ def variants: ["glibc", "jemalloc", "mimalloc", "tcmalloc", "go"] + ours;
 def title: {ullage: "ullage_malloc", buffer: "ullage_buffer_get", pool: "ullage_pool_get", learned: "ullage_buffer_get(0)", go: "sync.Pool"}[.] // .;
 def works: {
     "get_put/65536": "64 KiB", "get_put/1048576": "1 MiB", "get_put/16777216": "16 MiB", burst_65536: "64 KiB, burst of 512",
-    "bare_ring/threads:2": "a pointer through the ring", "handover/threads:2": "64 KiB, got by one thread, put by another",
-    "handover_4096/threads:2": "the same, 4 KiB written and read", "upload/1": "100 KiB in 16 MiB, 1 live", "upload/8": "100 KiB in 16 MiB, 8 live",
+    "bare_ring/threads:2": "a pointer through the ring", "handover/threads:2": "64 KiB from thread to thread",
+    "bare_ring_4096/threads:2": "4 KiB written, read through the ring", "handover_4096/threads:2": "64 KiB from thread to thread, 4 KiB written, read", "upload/1": "100 KiB in 16 MiB, 1 live", "upload/8": "100 KiB in 16 MiB, 8 live",
     "upload/64": "100 KiB in 16 MiB, 64 live", mostly_idle_326: "326 of 1 MiB, 4 KiB used, 1 % full", zeroed_1048576: "1 MiB zeroed, 4 KiB declared",
     after_burst: "two decay periods after a burst" };
 def metrics: {"ns/op": "time", "rss-bytes": "resident", "minor-faults/op": "faults an operation", "resident-share": "still resident"};

@@ -48,10 +48,10 @@ fi
 ours="ullage=BENCH_API=ullage buffer=BENCH_API=buffer pool=BENCH_API=pool"
 
 # shellcheck disable=SC2086
-for work in get_put burst handover; do
-    filter=$work
-    [ "$work" != handover ] || filter=bare_ring,handover
-    ! part "$work" || measure "$work" "$filter" "$each" glibc= $peers $go $ours
+for work in get_put/ burst_65536 handover; do # names are found by any part of them
+    name=${work%[/_]*}
+    [ "$work" != handover ] || work=bare_ring,handover
+    ! part "$name" || measure "$name" "$work" "$each" glibc= $peers $go $ours
 done
 # shellcheck disable=SC2086
 ! part upload || measure upload upload "$each" glibc= $ours learned=BENCH_API=learned

@@ -39,12 +39,14 @@ libull_write_la_SOURCES = \
 	lib/measure/state.h \
 	lib/measure/guard.h lib/measure/guard.c \
 	lib/measure/use.h lib/measure/use.c \
+	lib/pool/any.c \
 	lib/pool/block.h \
 	lib/pool/cache.h lib/pool/cache.c \
 	lib/pool/classes.h \
 	lib/pool/clear.h lib/pool/clear.c \
 	lib/pool/debug.h lib/pool/debug.c \
 	lib/pool/decay.h lib/pool/decay.c \
+	lib/pool/hot.h \
 	lib/pool/leak.h lib/pool/leak.c \
 	lib/pool/learn.c \
 	lib/pool/magazine.h lib/pool/magazine.c \
@@ -56,6 +58,7 @@ libull_write_la_SOURCES = \
 	lib/pool/source.h lib/pool/source.c \
 	lib/pool/thread.h lib/pool/thread.c \
 	lib/pool/track.h lib/pool/track.c \
+	lib/pool/uncounted.h lib/pool/uncounted.c \
 	lib/buffer/alloc.c \
 	lib/buffer/buffer.c \
 	lib/buffer/chain.c \
@@ -84,6 +87,7 @@ libullage_preload_la_SOURCES = \
 	lib/preload/mallocx.c \
 	lib/preload/new.c \
 	lib/preload/next.h lib/preload/next.c \
+	lib/preload/pooled.h lib/preload/pooled.c \
 	lib/preload/record.h \
 	lib/preload/real.h lib/preload/real.c \
 	lib/preload/setup.c \

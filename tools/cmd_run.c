@@ -30,12 +30,15 @@ enum {
     RUNNING_MAX = 1024,   /* our choice */
 };
 
+/* From here up a buffer is worth a slab: the size from which `run` records each. */
+#define POOL_BYTES "64K"
+
 struct run {
     struct report_options report;
     const char *json; /* file, or NULL */
     FILE *json_stream;
     const char *min_bytes, *sample_bytes;
-    bool exact;
+    bool exact, pool;
     char **program; /* argv */
     char command[1024];
     char run_id[32];
@@ -54,7 +57,8 @@ static void help(void)
           "  --min-bytes N           record each buffer from N bytes up (64K); 0: all\n"
           "  --sample-bytes N        sample smaller ones, one each N bytes (512K); 0: none\n"
           "  --exact                 turn huge pages off for PROGRAM: otherwise one byte\n"
-          "                          used in a huge page reads as 2 MiB\n",
+          "                          used in a huge page reads as 2 MiB\n"
+          "  --pool                  serve buffers from 64K up from Ullage's own slabs\n",
         stdout);
     report_options_help(stdout);
     fputs("\nSizes take K, M and G. Exit status: PROGRAM's own; N of --error-exitcode; 2 for\n"
@@ -94,6 +98,9 @@ static int parse_option(struct run *run, int option)
         return parse_size("--sample-bytes", optarg);
     case OPTION_EXACT:
         run->exact = true;
+        return 0;
+    case OPTION_POOL:
+        run->pool = true;
         return 0;
     case '?':
         return complain_usage("run");
@@ -151,6 +158,8 @@ static void set_environment(const struct run *run)
         setenv("ULLAGE_MIN_BYTES", run->min_bytes, 1);
     if (run->sample_bytes != NULL)
         setenv("ULLAGE_SAMPLE_BYTES", run->sample_bytes, 1);
+    if (run->pool)
+        setenv("ULLAGE_POOL", POOL_BYTES, 1);
 }
 
 static int start(struct run *run, const sigset_t *original)
@@ -345,6 +354,7 @@ int cmd_run(int argc, char **argv)
     static const struct option long_options[] = { REPORT_LONG_OPTIONS,
         { "json", required_argument, NULL, OPTION_JSON }, { "min-bytes", required_argument, NULL, OPTION_MIN_BYTES },
         { "sample-bytes", required_argument, NULL, OPTION_SAMPLE_BYTES }, { "exact", no_argument, NULL, OPTION_EXACT },
+        { "pool", no_argument, NULL, OPTION_POOL },
         { NULL, 0, NULL, 0 } };
     static const int signals[]
         = { SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT };

@@ -157,7 +157,7 @@ struct ullage_alloc_options {
     void (*on_oversize)(void *ctx, const struct ullage_oversize *oversize); /**< once a site, after one line on standard error */
     void *ctx;
 };
-#define ULLAGE_ALLOC_OPTIONS_INIT { sizeof(struct ullage_alloc_options) }
+#define ULLAGE_ALLOC_OPTIONS_INIT { .size = sizeof(struct ullage_alloc_options) }
 
 /**
  * ullage_alloc_configure() - set the process's options

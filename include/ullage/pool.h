@@ -48,7 +48,7 @@ struct ullage_pool_options {
     struct ullage_budget *budget; /**< charged for what the pool holds, idle or not, before it is taken; NULL: none */
     const struct ullage_source *source; /**< of slabs; copied; NULL: the allocator's */
 };
-#define ULLAGE_POOL_OPTIONS_INIT { sizeof(struct ullage_pool_options) }
+#define ULLAGE_POOL_OPTIONS_INIT { .size = sizeof(struct ullage_pool_options) }
 
 /**
  * ullage_pool_create() - an empty pool

@@ -8,14 +8,11 @@
 #include "pool/clear.h"
 #include "pool/debug.h"
 #include "pool/decay.h"
+#include "pool/hot.h"
 #include "pool/leak.h"
-#include "pool/settings.h"
-#include "pool/thread.h"
 
 #include <errno.h>
 #include <string.h>
-
-enum { ALIGN_MAX = 65536 };
 
 /* The public names are macros too. */
 #undef ullage_malloc
@@ -24,7 +21,6 @@ enum { ALIGN_MAX = 65536 };
 #undef ullage_aligned_alloc
 
 #define CALLER __builtin_return_address(0)
-#define COLD __attribute__((cold, noinline))
 
 /* What a call is about; @site NULL: the place is the caller's address. */
 static inline uint32_t place_of(const struct ullage_site *site, const void *address, enum ull_kind kind)
@@ -32,38 +28,42 @@ static inline uint32_t place_of(const struct ullage_site *site, const void *addr
     return ull_likely(site != NULL) ? ull_load_relaxed(&site->index) : ull_place_find_address(address, kind);
 }
 
-static COLD struct ull_block *get_slow(
-    const struct ullage_site *site, const void *address, enum ull_kind kind, unsigned class, uint64_t bytes)
+/* Whatever the hot path does not do. */
+static __attribute__((noinline)) struct ull_block *get_other(
+    const struct ullage_site *site, const void *address, enum ull_kind kind, uint64_t bytes)
 {
     if (bytes > PTRDIFF_MAX) {
         errno = ENOMEM;
         return NULL;
     }
-    const struct ull_want want = { site, address, kind, class, 0, bytes };
+    struct ull_block *block = ull_get_any(place_of(site, address, kind), bytes, 0);
+    if (ull_likely(block != NULL))
+        return block;
+    const struct ull_want want
+        = { .site = site, .address = address, .kind = kind, .cache = ull_class_for(bytes), .bytes = bytes };
     return ull_get_slow(&want);
 }
 
-/* With nothing that the hot path would have to keep across a call: a tail of it. */
-static COLD void *malloc_slow(const struct ullage_site *site, size_t bytes, const void *address)
+static __attribute__((noinline)) void *malloc_other(const struct ullage_site *site, size_t bytes, const void *address)
 {
-    struct ull_block *block = get_slow(site, address, ULL_KIND_MALLOC, ull_class_for(bytes), bytes);
+    struct ull_block *block = get_other(site, address, ULL_KIND_MALLOC, bytes);
     return block != NULL ? block->data : NULL;
 }
 
 void *ullage_malloc_at(const struct ullage_site *site, size_t bytes)
 {
     void *data;
-    if (ull_likely(site != NULL && ull_get_fast(ull_load_relaxed(&site->index), bytes, 0, 0, &data) != NULL))
+    if (ull_likely(site != NULL && ull_get_hot(ull_load_relaxed(&site->index), bytes, 0, &data) != NULL))
         return data;
-    return malloc_slow(site, bytes, CALLER);
+    return malloc_other(site, bytes, CALLER);
 }
 
 static inline __attribute__((always_inline)) struct ull_block *get(
     const struct ullage_site *site, const void *address, enum ull_kind kind, uint64_t bytes, void **data)
 {
-    struct ull_block *block = ull_get_fast(place_of(site, address, kind), bytes, 0, 0, data);
+    struct ull_block *block = ull_get_hot(place_of(site, address, kind), bytes, 0, data);
     if (ull_unlikely(block == NULL)) {
-        block = get_slow(site, address, kind, ull_class_for(bytes), bytes);
+        block = get_other(site, address, kind, bytes);
         *data = block != NULL ? block->data : NULL;
     }
     return block;
@@ -100,23 +100,18 @@ void *ullage_calloc(size_t count, size_t bytes)
     return get_clear(NULL, CALLER, count, bytes);
 }
 
-/* The smallest class whose buffers all have that alignment; past them, a slab of one's own. */
-static unsigned class_aligned(size_t align, size_t bytes)
-{
-    unsigned class = ull_class_for(ull_max_u64(align, bytes));
-    while (class < ULL_CLASS_LARGE && ull_cache_of_class(class)->stride % align != 0)
-        class = ull_class_of_bucket[class + 1];
-    return class;
-}
-
 static void *get_aligned(const struct ullage_site *site, const void *address, size_t align, size_t bytes)
 {
-    if (align == 0 || (align & (align - 1)) != 0 || align > ALIGN_MAX) {
+    if (align == 0 || (align & (align - 1)) != 0 || align > ULL_ALIGN_MAX) {
         errno = EINVAL;
         return NULL;
     }
-    ull_settings_begin();
-    struct ull_block *block = get_slow(site, address, ULL_KIND_ALIGNED, bytes > PTRDIFF_MAX ? ULL_CLASS_LARGE : class_aligned(align, bytes), bytes);
+    if (bytes > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    const struct ull_want want = { .site = site, .address = address, .kind = ULL_KIND_ALIGNED, .align = align, .bytes = bytes };
+    struct ull_block *block = ull_get_slow(&want);
     return block != NULL ? block->data : NULL;
 }
 
@@ -132,31 +127,35 @@ void *ullage_aligned_alloc(size_t align, size_t bytes)
 
 /* ---- put ---- */
 
-static COLD void put_slow(void *p, struct ull_block *block, uint64_t used, bool declared, const void *by)
+/* A pool's object, also an adaptive one's, is not ours to free. */
+static bool is_foreign(const struct ull_block *block)
 {
-    if (p == NULL)
+    return block == NULL || block->cache >= ULL_CACHE_FIRST_POOL
+        || (ull_load_relaxed(&block->state) & (ULL_BLOCK_OBJECT | ULL_BLOCK_SINGLE)) != 0;
+}
+
+/* Whatever the hot path does not do. */
+static __attribute__((noinline)) void put_other(void *p, struct ull_block *block, uint64_t used, bool declared, const void *by)
+{
+    if (p == NULL || (block != NULL && ull_put_any(block, used, declared, by, ULL_BLOCK_LIVE, ULL_BLOCK_FREE)))
         return;
-    if (block == NULL || block->cache >= ULL_CACHE_FIRST_POOL)
+    if (is_foreign(block))
         ull_misuse_foreign(p, "freed", by);
     else
         ull_put_slow(block, used, declared, by);
 }
 
-static inline __attribute__((always_inline)) void put(void *p, uint64_t used, bool declared, const void *by)
-{
-    struct ull_block *block = ull_block_quickly(p);
-    if (ull_unlikely(block == NULL || !ull_put_fast(block, p, used, declared, by, ULL_BLOCK_LIVE, ULL_BLOCK_FREE)))
-        put_slow(p, block, used, declared, by);
-}
-
 void ullage_free(void *p)
 {
-    put(p, 0, false, CALLER);
+    put_other(p, ull_block_quickly(p), 0, false, CALLER);
 }
 
 void ullage_free_used(void *p, size_t used_bytes)
 {
-    put(p, used_bytes, true, CALLER);
+    struct ull_block *block = ull_block_quickly(p);
+    if (ull_likely(block != NULL && ull_put_hot(block, p, used_bytes, CALLER, ULL_BLOCK_LIVE, ULL_BLOCK_FREE)))
+        return;
+    put_other(p, block, used_bytes, true, CALLER);
 }
 
 /* ---- what is asked of a live buffer ---- */
@@ -175,7 +174,7 @@ void ullage_note_used(void *p, size_t used_bytes)
             ull_misuse_foreign(p, "noted as used", CALLER);
         return;
     }
-    if (used_bytes > block->used) {
+    if (used_bytes > ull_noted(block)) {
         block->used = used_bytes;
         ull_store_relaxed(&block->state, block->state | ULL_BLOCK_NOTED);
     }
@@ -196,7 +195,7 @@ static void *move(const struct ullage_site *site, const void *address, struct ul
     if (to == NULL)
         return NULL;
     memcpy(data, from->data, ull_min_u64(ull_block_room(from), bytes));
-    put(from->data, 0, false, address);
+    put_other(from->data, from, 0, false, address);
     return data;
 }
 
@@ -208,19 +207,20 @@ static void *resize(const struct ullage_site *site, const void *address, void *p
         get(site, address, ULL_KIND_REALLOC, bytes, &data);
         return data;
     }
-    if (block == NULL || block->cache >= ULL_CACHE_FIRST_POOL) {
+    if (is_foreign(block)) {
         ull_misuse_foreign(p, "to be resized", address);
         errno = EINVAL;
         return NULL;
     }
     if (bytes == 0) {
-        put(p, 0, false, address);
+        put_other(p, block, 0, false, address);
         return NULL;
     }
     /* In place: it fits, and a smaller class would save less than half. */
     if (bytes > ull_block_room(block) || bytes < ull_block_room(block) / 2 || (block->state & ULL_BLOCK_FOLLOWED) != 0)
         return move(site, address, block, bytes);
-    const struct ull_want want = { site, address, ULL_KIND_REALLOC, block->cache, 0, bytes };
+    const struct ull_want want = { .site = site, .address = address, .kind = ULL_KIND_REALLOC, .cache = block->cache,
+        .bytes = bytes };
     ull_recount(&want, block);
     return p;
 }

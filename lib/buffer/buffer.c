@@ -12,7 +12,7 @@
 #include "base/arith.h"
 #include "pool/clear.h"
 #include "pool/debug.h"
-#include "pool/thread.h"
+#include "pool/hot.h"
 
 #include <errno.h>
 #include <string.h>
@@ -21,7 +21,6 @@
 #undef ullage_buffer_get_zeroed
 
 #define CALLER __builtin_return_address(0)
-#define COLD __attribute__((cold, noinline))
 enum { FIRST_LEARNED_BYTES = 4096 }; /* our choice: a page */
 
 struct ullage_buffer {
@@ -39,14 +38,22 @@ static uint64_t learned(uint32_t place)
     return bytes != 0 ? bytes : FIRST_LEARNED_BYTES;
 }
 
-static COLD struct ull_block *get_slow(const struct ullage_site *site, const void *address, uint64_t bytes)
+/* Whatever the hot path does not do. */
+static __attribute__((noinline)) struct ull_block *get_other(const struct ullage_site *site, const void *address, uint64_t bytes)
 {
+    uint32_t place = site != NULL ? ull_load_relaxed(&site->index) : ull_place_find_address(address, ULL_KIND_BUFFER);
     if (bytes > PTRDIFF_MAX) {
         errno = ENOMEM;
         return NULL;
     }
-    const struct ull_want want = { site, address, ULL_KIND_BUFFER, ull_class_for(bytes), 0, bytes };
-    struct ull_block *block = ull_get_slow(&want);
+    if (bytes == 0)
+        bytes = learned(place);
+    struct ull_block *block = ull_get_any(place, bytes, 0);
+    if (block == NULL) {
+        const struct ull_want want = { .site = site, .address = address, .kind = ULL_KIND_BUFFER,
+            .cache = ull_class_for(bytes), .bytes = bytes };
+        block = ull_get_slow(&want);
+    }
     if (block != NULL)
         ull_store_relaxed(&block->refs, 1U);
     return block;
@@ -57,14 +64,11 @@ static inline __attribute__((always_inline)) struct ull_block *get(
 {
     void *data;
     uint32_t place = ull_likely(site != NULL) ? ull_load_relaxed(&site->index) : ull_place_find_address(address, ULL_KIND_BUFFER);
-    if (bytes == 0)
-        bytes = learned(place);
-    struct ull_block *block = ull_get_fast(place, bytes, 0, 0, &data);
-    if (ull_likely(block != NULL)) {
-        ull_store_relaxed(&block->refs, 1U);
-        return block;
-    }
-    return get_slow(site, address, bytes);
+    struct ull_block *block = ull_get_hot(place, bytes != 0 ? bytes : learned(place), 0, &data);
+    if (ull_unlikely(block == NULL))
+        return get_other(site, address, bytes);
+    ull_store_relaxed(&block->refs, 1U);
+    return block;
 }
 
 struct ullage_buffer *ullage_buffer_get_at(const struct ullage_site *site, size_t want_bytes)
@@ -107,19 +111,31 @@ static bool is_live(const struct ull_block *block)
 
 struct ullage_buffer *ullage_buffer_ref(struct ullage_buffer *b)
 {
-    if (ull_unlikely(!is_live(&b->block)))
-        ull_misuse_twice(&b->block, CALLER);
-    else
-        ull_add_relaxed(&b->block.refs, 1U);
+    struct ull_block *block = &b->block;
+    if (ull_unlikely(!is_live(block))) {
+        ull_misuse_twice(block, CALLER);
+        return b;
+    }
+    if (ull_load_acquire(&block->refs) == 1 && (block->state & ULL_BLOCK_NOTED) == 0) {
+        /* Its one owner: from here on several may raise the mark, which begins at 0. */
+        ull_store_relaxed(&block->used, UINT64_C(0));
+        ull_store_relaxed(&block->state, block->state | ULL_BLOCK_NOTED);
+    }
+    ull_add_relaxed(&block->refs, 1U);
     return b;
 }
 
-/* Of several owners: true for the last one. The mark is raised before the reference is given up. */
+/* Of several owners: true for the last one. The mark, which the first ref began, is raised before the reference is given up. */
 static bool put_shared(struct ull_block *block, uint64_t used)
 {
     ull_max_relaxed(&block->used, used);
-    __atomic_fetch_or(&block->state, (uint32_t)ULL_BLOCK_NOTED, __ATOMIC_RELAXED);
     return __atomic_fetch_sub(&block->refs, 1, __ATOMIC_ACQ_REL) == 1;
+}
+
+static __attribute__((noinline)) void put_other(struct ull_block *block, uint64_t used, const void *by)
+{
+    if (!ull_put_any(block, used, true, by, ULL_BLOCK_LIVE, ULL_BLOCK_FREE))
+        ull_put_slow(block, used, true, by);
 }
 
 void ullage_buffer_put(struct ullage_buffer *b, size_t used_bytes)
@@ -135,8 +151,8 @@ void ullage_buffer_put(struct ullage_buffer *b, size_t used_bytes)
         if (!put_shared(block, used_bytes))
             return;
     }
-    if (ull_unlikely(!ull_put_fast(block, block->data, used_bytes, true, CALLER, ULL_BLOCK_LIVE, ULL_BLOCK_FREE)))
-        ull_put_slow(block, used_bytes, true, CALLER);
+    if (ull_unlikely(!ull_put_hot(block, block->data, used_bytes, CALLER, ULL_BLOCK_LIVE, ULL_BLOCK_FREE)))
+        put_other(block, used_bytes, CALLER);
 }
 
 void *ullage_buffer_data(struct ullage_buffer *b)
@@ -153,9 +169,9 @@ size_t ullage_buffer_capacity(const struct ullage_buffer *b)
 static int grow(struct ullage_buffer **b, size_t want_bytes, size_t keep_bytes)
 {
     struct ull_block *old = &(*b)->block;
-    void *data;
-    const struct ull_want want = { NULL, NULL, ULL_KIND_BUFFER, ull_class_for(want_bytes), old->site, want_bytes };
-    struct ull_block *block = ull_get_fast(old->site, want_bytes, 0, 0, &data);
+    const struct ull_want want = { .kind = ULL_KIND_BUFFER, .cache = ull_class_for(want_bytes), .place = old->site,
+        .bytes = want_bytes };
+    struct ull_block *block = ull_get_any(old->site, want_bytes, 0);
     if (block == NULL)
         block = ull_get_slow(&want);
     if (block == NULL)
@@ -164,7 +180,13 @@ static int grow(struct ullage_buffer **b, size_t want_bytes, size_t keep_bytes)
     memcpy(block->data, old->data, keep_bytes);
     if (block->site > ULL_PLACE_OTHER)
         ull_track_regrown(block->site);
-    old->used = 0; /* what it needed is not known yet */
+    uint64_t noted = ull_noted(old);
+    if (noted != 0) { /* of several puts the largest counts, also before it grew */
+        block->used = noted;
+        ull_store_relaxed(&block->state, block->state | ULL_BLOCK_NOTED);
+    }
+    /* What it needed is not known yet, so that the old one tells nothing. */
+    ull_store_relaxed(&old->state, old->state & ~(uint32_t)ULL_BLOCK_NOTED);
     ull_put_slow(old, 0, false, NULL);
     *b = buffer_of(block);
     return 0;

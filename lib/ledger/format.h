@@ -27,6 +27,7 @@
 #ifndef ULL_LEDGER_FORMAT_H
 #define ULL_LEDGER_FORMAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -322,7 +323,8 @@ struct ull_site_entry {
  * Buffers of one site as one thread counted them, which alone writes it: plain words, no lock prefix. Use is declared by the
  * program. A site has as many shards as threads met it; one that a thread left behind is adopted by the next, and counts on.
  * A shard's counts come in addition to its site's own. Its place in the table is fixed: sums are true at every instant.
- *   allocations = sum of requested[]; frees = sum of shares[] + unknown_count; sum of used[] = sum of shares[]
+ *   allocations = sum of requested[]; frees = sum of used[] + unknown_count
+ * While all that was put had the same size, shares follow from used[]; only then they are counted: see ull_shard_shares().
  */
 struct ull_shard_entry {
     uint64_t ready;
@@ -334,6 +336,7 @@ struct ull_shard_entry {
     uint64_t used_max_bytes;
     uint64_t unknown_count; /* freed without a word about their use */
     uint64_t unknown_bytes;
+    uint64_t put_bytes;     /* the size of all that was put; 0, or all ones: shares[] tells */
     uint64_t shares[ULL_SHARE_COUNT];
     uint64_t used[ULL_BUCKET_COUNT];
     /* allocations */
@@ -344,6 +347,19 @@ struct ull_shard_entry {
     uint64_t high_bytes;   /* largest requested - freed since then: the peak is at least live_bytes + high - folded */
     uint64_t requested[ULL_BUCKET_COUNT];
 };
+
+/* How much of its own request each buffer used: copied, or from the uses of buffers of one size. An upper bound, by a class. */
+static inline void ull_shard_shares(const struct ull_shard_entry *shard, uint64_t shares[ULL_SHARE_COUNT])
+{
+    uint64_t size = __atomic_load_n(&shard->put_bytes, __ATOMIC_ACQUIRE);
+    bool same = size != 0 && size != UINT64_MAX;
+    for (unsigned i = 0; i < ULL_SHARE_COUNT; i++)
+        shares[i] = same ? 0 : __atomic_load_n(&shard->shares[i], __ATOMIC_RELAXED);
+    for (unsigned i = 0; same && i < ULL_BUCKET_COUNT; i++) {
+        uint64_t limit = ull_bucket_limit(i);
+        shares[ull_share_of(limit < size ? limit : size, size)] += __atomic_load_n(&shard->used[i], __ATOMIC_RELAXED);
+    }
+}
 
 /* What a pool holds; brought up to date on its slow paths. The first is the allocator itself: ullage_malloc() and buffers. */
 struct ull_pool_entry {

@@ -15,6 +15,7 @@
 
 #include "base/atomic.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,7 +42,7 @@ struct ull_block {
     uint32_t state;     /* enum ull_block_state */
     uint32_t site;      /* whose it is, or was */
     uint64_t requested; /* bytes */
-    uint64_t used;      /* high-water mark that was noted while it is live; 0 none */
+    uint64_t used;      /* high-water mark that was noted while it is live, if the state says NOTED */
     uint64_t dirty;     /* 0: zero as the kernel gave it; else 1 + how far it was declared used since; all ones: unknown */
     const void *put_by; /* return address of the last put */
     uint32_t refs;      /* of struct ullage_buffer; in a slab's list, 1 + index of the next free one */
@@ -53,6 +54,20 @@ struct ull_block {
 _Static_assert(sizeof(struct ull_block) == 64, "a line of the cache, so that owners do not share one");
 
 #define ULL_DIRTY_UNKNOWN UINT64_MAX
+
+/* What `dirty` is when a buffer comes back. */
+static inline uint64_t ull_dirty_after(const struct ull_block *block, uint64_t used, bool declared)
+{
+    if (!declared || used >= ULL_DIRTY_UNKNOWN - 1)
+        return ULL_DIRTY_UNKNOWN;
+    return block->dirty > used ? block->dirty : used + 1;
+}
+
+/* The high-water mark that was noted; without the flag, `used` is an earlier owner's. */
+static inline uint64_t ull_noted(const struct ull_block *block)
+{
+    return (ull_load_relaxed(&block->state) & ULL_BLOCK_NOTED) != 0 ? ull_load_relaxed(&block->used) : 0;
+}
 
 /* What magazines hold: the address too, so that a pop need not wait for the block's line. */
 struct ull_entry {

@@ -18,10 +18,12 @@
 #include "pool/source.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 struct ull_cache ull_caches[ULL_CACHES_MAX];
 uint32_t ull_caches_end;
+static uint32_t doomed; /* magazines, of all caches; atomic */
 struct ull_pool_settings ull_pool_settings = { .max_retained_bytes = UINT64_C(256) << 20,
     .decay_ns = UINT64_C(1000000000) };
 
@@ -37,7 +39,7 @@ enum {
     CONTENTION_LIMIT = 32, /* retries before magazines grow: our choice */
 };
 /* Our choices: what a magazine holds at most, and a slab at least; one slab is a few mappings, not a thousand. */
-#define MAGAZINE_BYTES_MAX (UINT64_C(2) << 20)
+#define MAGAZINE_BYTES_MAX ULL_MAGAZINE_BYTES
 #define SLAB_BYTES (UINT64_C(4) << 20)
 #define SMALL_SLAB_BYTES (UINT64_C(1) << 20)
 #define SMALL_STRIDE UINT64_C(16384)
@@ -45,7 +47,7 @@ enum {
 static unsigned first_rounds(uint64_t stride)
 {
     uint64_t fit = MAGAZINE_BYTES_MAX / stride;
-    return fit >= ROUNDS_FIRST ? ROUNDS_FIRST : fit >= 2 ? (unsigned)fit : stride <= 8 * MAGAZINE_BYTES_MAX ? 2 : 1;
+    return fit >= ROUNDS_FIRST ? ROUNDS_FIRST : fit >= 1 ? (unsigned)fit : 1;
 }
 
 void ull_cache_prepare(struct ull_cache *cache)
@@ -62,14 +64,15 @@ void ull_cache_prepare(struct ull_cache *cache)
     }
 }
 
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
 struct ull_cache *ull_cache_of_class(unsigned class)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct ull_cache *cache = &ull_caches[class];
     if (ull_likely(ull_load_acquire(&cache->used)))
         return cache;
     ull_settings_begin();
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&making);
     if (!cache->used) {
         cache->index = class;
         cache->stride = class == ULL_CLASS_LARGE ? ULL_CHUNK_BYTES : ull_bucket_limit(class);
@@ -79,8 +82,16 @@ struct ull_cache *ull_cache_of_class(unsigned class)
         cache->source = settings.source.map != NULL ? settings.source : ull_source_mmap;
         ull_cache_prepare(cache);
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&making);
     return cache;
+}
+
+unsigned ull_class_aligned(size_t align, size_t bytes)
+{
+    unsigned class = ull_class_for(ull_max_u64(align, bytes));
+    while (class < ULL_CLASS_LARGE && ull_cache_of_class(class)->stride % align != 0)
+        class = ull_class_of_bucket[class + 1];
+    return class;
 }
 
 /* ---- bounds ---- */
@@ -121,7 +132,7 @@ unsigned ull_cache_reserve_rounds(struct ull_cache *cache)
     if (settings.debug || cache->index == ULL_CLASS_LARGE)
         return 0;
     for (unsigned rounds = ull_load_relaxed(&cache->rounds); rounds > 0; rounds /= 2)
-        if (hold(cache, &cache->front_bytes, 2 * rounds * cache->stride))
+        if (hold(cache, &cache->front_bytes, ull_cache_magazines(cache) * rounds * cache->stride))
             return rounds;
     return 0;
 }
@@ -129,7 +140,7 @@ unsigned ull_cache_reserve_rounds(struct ull_cache *cache)
 void ull_cache_release_rounds(struct ull_cache *cache, unsigned rounds)
 {
     if (rounds > 0)
-        let_go(cache, &cache->front_bytes, 2 * rounds * cache->stride);
+        let_go(cache, &cache->front_bytes, ull_cache_magazines(cache) * rounds * cache->stride);
 }
 
 uint64_t ull_cache_retained(const struct ull_cache *cache)
@@ -165,21 +176,17 @@ struct ull_magazine *ull_depot_take(struct ull_cache *cache)
 
 static void forget_object(struct ull_block *block)
 {
-    ull_store_relaxed(&block->state, block->state & (ULL_BLOCK_STATE_MASK | ULL_BLOCK_POISONED));
+    /* The edges of one whose pages go need not be looked at. */
+    uint32_t kept = ULL_BLOCK_STATE_MASK | (settings.debug ? ULL_BLOCK_POISONED : 0);
+    ull_store_relaxed(&block->state, block->state & kept);
 }
 
-/* All objects of these magazines are unmade and their memory is given to the slabs. */
-static size_t unmake(struct ull_cache *cache, uint32_t first)
+static size_t give_to_slabs(struct ull_cache *cache, uint32_t first)
 {
     uint64_t blocks = 0;
     for (uint32_t at = first; at != 0; at = ull_magazine_at(at)->next) {
         struct ull_magazine *magazine = ull_magazine_at(at);
         blocks += magazine->count;
-        for (uint32_t i = 0; cache->fini != NULL && i < magazine->count; i++) {
-            struct ull_block *block = magazine->entries[i].block;
-            if ((block->state & ULL_BLOCK_BUILT) != 0)
-                cache->fini(cache->ctx, block->data);
-        }
         for (uint32_t i = 0; i < magazine->count; i++)
             forget_object(magazine->entries[i].block);
     }
@@ -187,6 +194,51 @@ static size_t unmake(struct ull_cache *cache, uint32_t first)
     if (cache->budget != NULL && blocks > 0)
         ull_budget_give(cache->budget, blocks * cache->stride);
     return bytes;
+}
+
+/* All objects of these magazines are unmade, at once or as soon as fini may run, and their memory is given to the slabs. */
+static size_t unmake(struct ull_cache *cache, uint32_t first)
+{
+    size_t bytes = 0;
+    if (cache->fini == NULL)
+        return give_to_slabs(cache, first);
+    for (uint32_t at = first, next; at != 0; at = next) {
+        struct ull_magazine *magazine = ull_magazine_at(at);
+        next = ull_load_relaxed(&magazine->next);
+        bytes += magazine->count * cache->stride;
+        ull_stack_push(&cache->doomed, magazine);
+        ull_add_relaxed(&doomed, 1U);
+    }
+    return bytes;
+}
+
+static void bury(struct ull_cache *cache)
+{
+    unsigned retries;
+    struct ull_magazine *magazine;
+    ull_add_relaxed(&cache->burying, 1U);
+    while ((magazine = ull_stack_pop(&cache->doomed, &retries)) != NULL) {
+        ull_sub_relaxed(&doomed, 1U);
+        for (uint32_t i = 0; i < magazine->count; i++)
+            if ((magazine->entries[i].block->state & ULL_BLOCK_BUILT) != 0)
+                cache->fini(cache->ctx, magazine->entries[i].data);
+        ull_store_relaxed(&magazine->next, 0U);
+        give_to_slabs(cache, magazine->self);
+    }
+    __atomic_fetch_sub(&cache->burying, 1, __ATOMIC_RELEASE);
+}
+
+void ull_caches_bury(void)
+{
+    for (uint32_t i = ULL_CACHE_FIRST_POOL; ull_unlikely(ull_load_acquire(&doomed) != 0) && i < ull_caches_end; i++)
+        if (ull_load_acquire(&ull_caches[i].used) && (uint32_t)ull_load_relaxed(&ull_caches[i].doomed.head) != 0)
+            bury(&ull_caches[i]);
+}
+
+void ull_cache_await_burial(struct ull_cache *cache)
+{
+    while (ull_load_acquire(&cache->burying) != 0)
+        sched_yield();
 }
 
 static size_t unmake_magazine(struct ull_cache *cache, struct ull_magazine *magazine)
@@ -204,7 +256,6 @@ void ull_depot_give(struct ull_cache *cache, struct ull_magazine *magazine, bool
         ull_magazine_put(magazine);
     } else if (hold(cache, &cache->depot_blocks, magazine->count * cache->stride)) {
         note_contention(cache, ull_stack_push(idle ? &cache->victims : &cache->full, magazine));
-        ull_max_relaxed(&cache->retained_peak, ull_cache_retained(cache));
     } else {
         unmake_magazine(cache, magazine);
     }
@@ -299,40 +350,55 @@ unsigned ull_cache_take(struct ull_cache *cache, struct ull_entry *entries, unsi
 
 /* ---- reporting; a forked child ---- */
 
-void ull_cache_publish(struct ull_cache *cache)
+/* The entry of a pool, made if need be: also a forked child's own. */
+static struct ull_pool_entry *entry_of(struct ull_cache *cache)
 {
     struct ull_pool_entry *entry = ull_load_acquire(&cache->entry);
-    if (entry == NULL && cache->name != NULL) {
-        entry = ull_named_pool(cache->name);
-        if (entry == NULL)
-            return;
-        entry->object_bytes = cache->object_bytes;
-        ull_store_release(&entry->ready, UINT64_C(1));
-        ull_store_release(&cache->entry, entry);
-    }
+    if (entry != NULL || cache->name == NULL)
+        return entry;
+    entry = ull_named_pool(cache->name);
+    if (entry == NULL)
+        return NULL;
+    entry->object_bytes = cache->object_bytes;
+    entry->flags = cache->flags;
+    ull_store_release(&entry->ready, UINT64_C(1));
+    ull_store_release(&cache->entry, entry);
+    return entry;
+}
+
+void ull_cache_publish(struct ull_cache *cache, const struct ullage_pool_counts *counts)
+{
+    struct ull_pool_entry *entry = entry_of(cache);
     if (entry == NULL)
         return;
-    uint64_t retained = ull_cache_retained(cache);
-    ull_max_relaxed(&cache->retained_peak, retained);
-    ull_store_relaxed(&entry->unmade_count, ull_load_relaxed(&cache->unmade));
-    ull_store_relaxed(&entry->made_count, ull_load_relaxed(&cache->made));
+    ull_max_relaxed(&cache->retained_peak, counts->retained_bytes);
+    ull_store_relaxed(&entry->puts_count, counts->puts);
+    ull_store_relaxed(&entry->gets_count, counts->gets);
+    ull_store_relaxed(&entry->unmade_count, counts->unmade);
+    ull_store_relaxed(&entry->made_count, counts->made);
     ull_store_relaxed(&entry->slab_bytes, ull_load_relaxed(&cache->mapped_bytes));
-    ull_store_relaxed(&entry->retained_bytes, retained);
+    ull_store_relaxed(&entry->retained_bytes, counts->retained_bytes);
     ull_store_relaxed(&entry->retained_peak_bytes, ull_load_relaxed(&cache->retained_peak));
     ull_store_relaxed(&entry->refused_count, ull_load_relaxed(&cache->refused));
+    ull_store_relaxed(&entry->learned_bytes, counts->learned_bytes);
+    if (cache->budget != NULL)
+        ull_store_relaxed(&entry->budget, (uint64_t)ull_budget_index(cache->budget));
 }
 
 void ull_caches_rebuild(void)
 {
+    pthread_mutex_init(&making, NULL);
     ull_magazines_forget();
     settings.held_bytes = 0;
+    doomed = 0;
     for (uint32_t i = 0; i < ull_caches_end; i++) {
         struct ull_cache *cache = &ull_caches[i];
         if (!cache->used)
             continue;
         pthread_mutex_init(&cache->giving, NULL);
         pthread_mutex_init(&cache->lock, NULL);
-        cache->full = cache->victims = (struct ull_stack) { 0, 0 };
+        cache->full = cache->victims = cache->doomed = (struct ull_stack) { 0, 0 };
+        cache->burying = 0;
         cache->depot_blocks = cache->front_bytes = 0;
         cache->contention = 0;
         cache->entry = NULL;

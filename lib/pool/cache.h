@@ -18,6 +18,7 @@
 #include "pool/slab.h"
 #include "ullage/alloc.h"
 #include "ullage/budget.h"
+#include "ullage/pool.h"
 
 #include <pthread.h>
 
@@ -30,6 +31,7 @@ struct ull_cache {
     uint64_t object_bytes; /* that a buffer has room for: stride, but for what a pool asked for, and for the gap */
     uint64_t gap;          /* under ULLAGE_DEBUG, a page behind each buffer that cannot be touched */
     const char *name; /* of a pool; NULL: a size class */
+    uint32_t flags;   /* enum ullage_pool_flags */
     struct ullage_source source;
     struct ullage_budget *budget;
     int (*init)(void *ctx, void *object);
@@ -48,6 +50,8 @@ struct ull_cache {
 
     /* depot */
     struct ull_stack full, victims;
+    struct ull_stack doomed; /* whose objects are to be unmade by fini, as soon as no lock is held */
+    uint32_t burying;        /* threads at it; atomic */
     uint64_t depot_blocks;  /* atomic */
     uint64_t front_bytes;   /* room of the magazines that threads have loaded; atomic */
     uint32_t rounds;        /* buffers a magazine; atomic */
@@ -69,17 +73,31 @@ struct ull_pool_settings {
     struct ullage_source source;
     bool debug, untracked;
     uint32_t leaks; /* enum ullage_leaks */
+    uint64_t slab_bytes; /* mapped; atomic */
     uint64_t held_bytes; /* magazines and depots of all caches; atomic */
     uint32_t started;    /* slabs were made; atomic */
 };
 extern struct ull_pool_settings ull_pool_settings __attribute__((visibility("hidden")));
+
+/* Larger alignments are refused. Our choice: slabs are aligned to 1 MiB, and no device asks for so much. */
+enum { ULL_ALIGN_MAX = 65536 };
+/* The smallest class whose buffers all have that alignment; past them, a slab of one's own. */
+unsigned ull_class_aligned(size_t align, size_t bytes);
 
 /* The cache of a size class, set up at its first use. Threads: any. */
 struct ull_cache *ull_cache_of_class(unsigned class);
 /* Prepares one: index, stride, slab_bytes, source and the rest of the first group are set by the caller, before `used`. */
 void ull_cache_prepare(struct ull_cache *cache);
 
-/* Buffers that each of a thread's two magazines may hold so that the bounds hold; 0: none, every buffer is taken and given one by one. */
+/* What a magazine holds at most, unless that is less than one buffer. Our choice. */
+#define ULL_MAGAZINE_BYTES (UINT64_C(2) << 20)
+/* Magazines of a thread: of buffers larger than that only one, of one buffer: what lies idle is dear. */
+static inline unsigned ull_cache_magazines(const struct ull_cache *cache)
+{
+    return cache->stride <= ULL_MAGAZINE_BYTES ? 2 : 1;
+}
+
+/* Buffers that each of a thread's magazines may hold so that the bounds hold; 0: none, every buffer is taken and given one by one. */
 unsigned ull_cache_reserve_rounds(struct ull_cache *cache);
 void ull_cache_release_rounds(struct ull_cache *cache, unsigned rounds);
 
@@ -98,9 +116,18 @@ size_t ull_depot_tick(struct ull_cache *cache);
 /* Everything idle in the depot goes, down to @keep_bytes. */
 size_t ull_depot_trim(struct ull_cache *cache, uint64_t keep_bytes);
 
+/*
+ * Runs fini on what is doomed, and gives its memory to the slabs. Without locks: it is the program's. Cheap where there is
+ * nothing.
+ */
+void ull_caches_bury(void);
+/* Waits until others are through with that. */
+void ull_cache_await_burial(struct ull_cache *cache);
+
 /* Idle bytes of a cache. */
 uint64_t ull_cache_retained(const struct ull_cache *cache);
-void ull_cache_publish(struct ull_cache *cache);
+/* Brings a pool's entry in the ledger up to date; nothing of a size class. */
+void ull_cache_publish(struct ull_cache *cache, const struct ullage_pool_counts *counts);
 
 /* In a forked child, after the slabs: depots are empty, locks are open. */
 void ull_caches_rebuild(void);

@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { POISON = 0xdb, NAME_BYTES = 256 };
+enum { POISON = 0xdb, EDGE_BYTES = ULL_EDGES_BYTES / 2, NAME_BYTES = 256 };
 
 /* Where the filling that begins at @from ends. @zero: zeros count as such too. */
 static size_t run_of(const unsigned char *bytes, size_t from, size_t end, bool zero)
@@ -50,13 +50,36 @@ void ull_debug_put(struct ull_block *block, uint64_t room, uint64_t used, bool d
     ull_store_relaxed(&block->state, (uint32_t)(ULL_BLOCK_FREE | ULL_BLOCK_POISONED));
 }
 
-void ull_debug_check_poison(struct ull_block *block, uint64_t room)
+/* Whether [from, end) of a buffer that lies free is what was put there. */
+static void check(const struct ull_block *block, size_t from, size_t room)
 {
     char got[NAME_BYTES], put[NAME_BYTES];
-    size_t end = run_of(block->data, 0, room, false);
+    size_t end = run_of(block->data, from, room, false);
     if (end < room)
         ull_misuse("byte %zu of a buffer was written after it was put: got at %s, put at %s: its owner kept a pointer to it",
             end, ull_place_name(block->site, got, sizeof got), put_place(block, put));
+}
+
+void ull_debug_check_poison(struct ull_block *block, uint64_t room)
+{
+    check(block, 0, room);
+}
+
+/* `used` says where the second edge ends, until it is checked. */
+void ull_edge_put(struct ull_block *block, uint64_t used)
+{
+    block->used = ull_min_u64(used, block->requested);
+    if (block->used < ULL_EDGES_BYTES)
+        return;
+    memset(block->data, POISON, EDGE_BYTES);
+    memset((char *)block->data + block->used - EDGE_BYTES, POISON, EDGE_BYTES);
+    ull_store_release(&block->state, (uint32_t)(ULL_BLOCK_FREE | ULL_BLOCK_POISONED));
+}
+
+void ull_edge_check(struct ull_block *block)
+{
+    check(block, 0, EDGE_BYTES);
+    check(block, block->used - EDGE_BYTES, block->used);
 }
 
 void ull_misuse_twice(const struct ull_block *block, const void *by)

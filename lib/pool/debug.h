@@ -13,6 +13,14 @@ void ull_debug_put(struct ull_block *block, uint64_t room, uint64_t used, bool d
 /* A buffer that is got: is the filling whole? */
 void ull_debug_check_poison(struct ull_block *block, uint64_t room);
 
+enum { ULL_EDGES_BYTES = 32 };
+/*
+ * The same in a program as shipped, of buffers that are followed (one of 128, or all): only the edges of what was used. Memory
+ * that was not used is not touched, because it would cost pages.
+ */
+void ull_edge_put(struct ull_block *block, uint64_t used);
+void ull_edge_check(struct ull_block *block);
+
 __attribute__((cold)) void ull_misuse_twice(const struct ull_block *block, const void *by);
 __attribute__((cold)) void ull_misuse_in_flight(const struct ull_block *block, const void *by);
 __attribute__((cold)) void ull_misuse_foreign(const void *address, const char *what, const void *by);

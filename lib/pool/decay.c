@@ -160,6 +160,7 @@ static uint32_t caches_end(void)
 static void publish(void)
 {
     ull_named_set(ULL_COUNTER_pool_retained_bytes, ull_load_relaxed(&ull_pool_settings.held_bytes));
+    ull_named_set(ULL_COUNTER_pool_slab_bytes, ull_load_relaxed(&ull_pool_settings.slab_bytes));
 }
 
 /* Under deciding. Ends the periods that are over. */
@@ -176,7 +177,8 @@ static void tick(struct ull_pool_thread *self, uint64_t now)
         if (is_due(cache, now)) {
             ull_store_relaxed(&cache->ticked_ns, now);
             bytes += ull_depot_tick(cache);
-            ull_cache_publish(cache);
+            if (cache->name != NULL)
+                ull_pool_publish(cache);
         }
         next = ull_min_u64(next, cache->ticked_ns + period_of(cache));
     }
@@ -195,33 +197,51 @@ void ull_decay_look(struct ull_pool_thread *self)
     pthread_mutex_unlock(&decay.deciding);
 }
 
-size_t ull_decay_trim(uint32_t first, uint32_t end, uint64_t keep_bytes)
+/* Under deciding: all that is idle in these caches, down to @keep_bytes. @self: its lock is held; NULL. */
+static size_t trim(struct ull_pool_thread *self, uint32_t first, uint32_t end, uint64_t keep_bytes)
 {
-    struct wanted wanted = { first, ull_min_u64(end, caches_end()), false, 0 };
+    struct wanted wanted = { first, end, false, 0 };
     uint64_t idle = 0;
     size_t bytes = 0;
-    struct ull_pool_thread *self = ull_thread_enter();
-    pthread_mutex_lock(&decay.deciding);
-    for (uint32_t i = first; i < wanted.end; i++)
+    for (uint32_t i = first; i < end; i++)
         idle += ull_cache_retained(&ull_caches[i]);
-    for (uint32_t i = first; i < wanted.end && self != NULL && idle > keep_bytes; i++)
+    for (uint32_t i = first; i < end && self != NULL && idle > keep_bytes; i++)
         if (self->fronts[i].loaded != NULL)
             ull_front_empty(&ull_caches[i], &self->fronts[i], false);
     if (idle > keep_bytes)
         reclaim(&wanted, self);
-    for (uint32_t i = wanted.end; i-- > first && idle > keep_bytes;) {
+    for (uint32_t i = end; i-- > first && idle > keep_bytes;) {
         uint64_t had = ull_cache_retained(&ull_caches[i]), others = idle - ull_min_u64(idle, had);
         if (!ull_load_acquire(&ull_caches[i].used))
             continue;
         bytes += ull_depot_trim(&ull_caches[i], ull_minus_clamped(keep_bytes, others));
         idle = others + ull_cache_retained(&ull_caches[i]);
-        ull_cache_publish(&ull_caches[i]);
     }
     ull_named_count(ULL_COUNTER_pool_released_bytes_total, bytes);
     publish();
+    return bytes;
+}
+
+size_t ull_decay_trim(uint32_t first, uint32_t end, uint64_t keep_bytes)
+{
+    if (!ull_slow_enter())
+        return 0;
+    struct ull_pool_thread *self = ull_thread_enter();
+    pthread_mutex_lock(&decay.deciding);
+    size_t bytes = trim(self, first, (uint32_t)ull_min_u64(end, caches_end()), keep_bytes);
     pthread_mutex_unlock(&decay.deciding);
     ull_thread_leave(self);
+    ull_slow_leave();
     return bytes;
+}
+
+bool ull_decay_squeeze(struct ull_pool_thread *self, uint32_t first, uint32_t end)
+{
+    if (pthread_mutex_trylock(&decay.deciding) != 0)
+        return false;
+    size_t bytes = trim(self, first, (uint32_t)ull_min_u64(end, caches_end()), 0);
+    pthread_mutex_unlock(&decay.deciding);
+    return bytes > 0;
 }
 
 void ull_decay_abandon(struct ull_cache *cache)
@@ -231,8 +251,16 @@ void ull_decay_abandon(struct ull_cache *cache)
     ull_threads_lock();
     for (uint32_t i = 0; i < ull_threads_count(); i++) {
         struct ull_pool_thread *thread = ull_thread_at(i);
-        if (thread != NULL && thread->fronts[cache->index].loaded != NULL)
-            ull_front_empty(cache, &thread->fronts[cache->index], false);
+        if (thread == NULL)
+            continue;
+        if (thread != self) /* it may be about to end, and give its magazines up itself */
+            pthread_mutex_lock(&thread->lock);
+        struct ull_front *front = &thread->fronts[cache->index];
+        if (front->loaded != NULL)
+            ull_front_empty(cache, front, false);
+        front->gets = front->puts = 0;
+        if (thread != self)
+            pthread_mutex_unlock(&thread->lock);
     }
     ull_threads_unlock();
     ull_depot_trim(cache, 0);
@@ -249,9 +277,12 @@ static void *look_after(void *unused)
         uint64_t pause_ns = ull_pool_settings.decay_ns / 8;
         struct timespec pause = { (time_t)(pause_ns / 1000000000), (long)(pause_ns % 1000000000) };
         nanosleep(&pause, NULL);
+        if (!ull_slow_enter())
+            continue;
         struct ull_pool_thread *self = ull_thread_enter();
         ull_decay_look(self);
         ull_thread_leave(self);
+        ull_slow_leave();
     }
     return NULL;
 }

@@ -11,7 +11,13 @@ void ull_decay_look(struct ull_pool_thread *self);
 /* Until at most @keep_bytes of the caches [first, end) are idle. Returns bytes given back. */
 size_t ull_decay_trim(uint32_t first, uint32_t end, uint64_t keep_bytes);
 
-/* Takes back what all threads have of one cache, which nobody is using. */
+/* The same on a slow path, of all that is idle there. False: nothing came of it, or another thread is at it. */
+bool ull_decay_squeeze(struct ull_pool_thread *self, uint32_t first, uint32_t end);
+
+/* pool.c's: the counts of the pool that has this cache, into the ledger. Takes the lock of threads. */
+void ull_pool_publish(struct ull_cache *cache);
+
+/* Takes back what all threads have of one cache, which nobody is using; between ull_slow_enter() and leave. */
 void ull_decay_abandon(struct ull_cache *cache);
 
 /* Starts, once, the thread that looks; 0 or negative errno. */

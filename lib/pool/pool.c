@@ -18,9 +18,9 @@
 #include "pool/clear.h"
 #include "pool/debug.h"
 #include "pool/decay.h"
+#include "pool/hot.h"
 #include "pool/settings.h"
 #include "pool/source.h"
-#include "pool/thread.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -34,13 +34,14 @@
 
 #define POOL_MAGIC UINT32_C(0x756c6c70)
 #define OBJECT_BYTES_MAX (UINT64_C(64) << 20)
-enum { ALIGN_MAX = 65536, NAME_BYTES = 64, LEAST_STRIDE = 64, POOLS_MAX = 900 };
+enum { ALIGN_MAX = 65536, NAME_BYTES = 64, LEAST_STRIDE = 64, POOLS_MAX = 900, WAIT_STEP_MS = 10 };
 
 struct ullage_pool {
     uint32_t magic; /* 0 where it was destroyed: its memory stays, so that a later use is told */
     uint32_t flags;
     struct ull_cache *cache; /* also of an adaptive one, which leaves it empty: for its index, name and budget */
-    uint32_t index, bucket;
+    uint32_t index;
+    bool plain;              /* neither adaptive nor with a reset: its puts may take the hot path */
     uint32_t place;          /* adaptive: where its uses are counted */
     uint64_t object_bytes;
     void (*reset)(void *ctx, void *object);
@@ -96,6 +97,7 @@ static void set_up_cache(struct ull_cache *cache, uint32_t index, const struct u
     cache->spares = spares;
     cache->index = index;
     cache->name = name;
+    cache->flags = opt->flags;
     cache->stride = stride_of(opt);
     cache->object_bytes = opt->object_bytes;
     cache->source = opt->source != NULL ? *opt->source
@@ -118,7 +120,7 @@ static void set_up(struct ullage_pool *pool, uint32_t index, const struct ullage
     pool->flags = opt->flags;
     pool->index = index;
     pool->object_bytes = opt->object_bytes;
-    pool->bucket = ull_bucket_of(opt->object_bytes);
+    pool->plain = opt->reset == NULL && (opt->flags & ULLAGE_POOL_ADAPTIVE) == 0;
     pool->reset = opt->reset;
     pool->init = opt->init;
     pool->fini = opt->fini;
@@ -130,7 +132,6 @@ static void set_up(struct ullage_pool *pool, uint32_t index, const struct ullage
         pool->place = ull_place_of_site(&site, ULL_KIND_POOL, address);
     }
     pool->magic = POOL_MAGIC;
-    ull_cache_publish(pool->cache);
 }
 
 int ullage_pool_create(struct ullage_pool **out, const struct ullage_pool_options *opt)
@@ -146,6 +147,8 @@ int ullage_pool_create(struct ullage_pool **out, const struct ullage_pool_option
         *out = &all.pools[index];
     }
     pthread_mutex_unlock(&all.lock);
+    if (index != 0)
+        ull_pool_publish(&ull_caches[index]);
     return index != 0 ? 0 : all.pools == NULL ? -ENOMEM : -ENOSPC;
 }
 
@@ -192,43 +195,50 @@ static void *get_adaptive(struct ullage_pool *pool)
 {
     uint64_t bytes = learned(pool);
     unsigned class = ull_class_for(bytes);
-    void *data;
-    uint64_t room = ull_cache_of_class(class)->object_bytes;
-    const struct ull_want want = { NULL, NULL, ULL_KIND_POOL, class, pool->place, bytes };
+    uint64_t room = ull_bucket_limit(class);
+    const struct ull_want want = { .kind = ULL_KIND_POOL, .cache = class, .place = pool->place, .bytes = bytes };
     if (!charge(pool, room))
         return NULL;
-    struct ull_block *block = ull_get_fast(pool->place, bytes, 0, 0, &data);
+    struct ull_block *block = ull_get_any(pool->place, bytes, 0);
     if (block == NULL)
         block = ull_get_slow(&want);
     int error = block != NULL && pool->init != NULL ? pool->init(pool->ctx, block->data) : 0;
     if (block == NULL || error != 0) {
         if (block != NULL)
-            ull_unget(block);
+            ull_put_slow(block, 0, false, NULL);
         give_budget(pool, room);
         if (error != 0)
             errno = -error;
         return NULL;
     }
     ull_add_relaxed(&pool->cache->gets, UINT64_C(1));
-    /* Its put takes the slow path, where it is seen whose it is. */
+    /* Whose it is: nobody else may put it. */
+    block->pad = pool->index;
     ull_store_relaxed(&block->state, block->state | ULL_BLOCK_SINGLE);
     return block->data;
 }
 
 static void put_adaptive(struct ullage_pool *pool, struct ull_block *block, uint64_t used, bool declared, const void *by)
 {
-    if ((block->state & ULL_BLOCK_SINGLE) == 0 || block->site != pool->place) {
+    if ((ull_load_relaxed(&block->state) & ULL_BLOCK_STATE_MASK) != ULL_BLOCK_LIVE) {
+        ull_misuse_twice(block, by);
+        return;
+    }
+    if (block->pad != pool->index || block->cache >= ULL_CACHE_FIRST_POOL) {
         ull_misuse_foreign(block->data, pool->name, by);
         return;
     }
+    if (!ull_may_put(block, by))
+        return;
     uint64_t room = ull_block_room(block);
     if (pool->reset != NULL)
         pool->reset(pool->ctx, block->data);
     if (pool->fini != NULL)
         pool->fini(pool->ctx, block->data);
     ull_add_relaxed(&pool->cache->puts, UINT64_C(1));
+    block->pad = 0;
     ull_store_relaxed(&block->state, block->state & ~(uint32_t)ULL_BLOCK_SINGLE);
-    if (!ull_put_fast(block, block->data, used, declared, by, ULL_BLOCK_LIVE, ULL_BLOCK_FREE))
+    if (!ull_put_any(block, used, declared, by, ULL_BLOCK_LIVE, ULL_BLOCK_FREE))
         ull_put_slow(block, used, declared, by);
     give_budget(pool, room);
 }
@@ -240,39 +250,48 @@ static int build(struct ullage_pool *pool, struct ull_block *block)
     int error = 0;
     if (block->pad != 0)
         error = pool->cache->init(pool->cache->ctx, block->data);
-    block->pad = 0;
     if (error != 0) {
-        ull_unget(block);
+        ull_put_slow(block, 0, false, NULL);
         errno = -error;
+    } else {
+        block->pad = 0;
     }
     return error;
 }
 
-/* Waits until as much is free as an object takes; whoever is quicker may have it then, and we wait again. */
+/*
+ * Waits until as much is free as an object takes, and looks again now and then: an object that is put stays charged, in the
+ * magazine of whoever put it, until the next get squeezes it out. Whoever is quicker may have it then, and we wait again.
+ */
 static bool wait_for_budget(struct ullage_pool *pool)
 {
     if (errno != ENOBUFS || (pool->flags & ULLAGE_POOL_WAIT) == 0)
         return false;
-    int error = ull_budget_wait(pool->cache->budget, pool->cache->stride, -1);
+    int error = ull_budget_wait(pool->cache->budget, pool->cache->stride, WAIT_STEP_MS);
     if (error == 0)
         ull_budget_give(pool->cache->budget, pool->cache->stride);
     errno = -error;
-    return error == 0;
+    return error == 0 || error == -ETIMEDOUT;
 }
 
-static COLD void *get_slow(struct ullage_pool *pool, const struct ullage_site *site, const void *address)
+static __attribute__((noinline)) void *get_other(struct ullage_pool *pool, const struct ullage_site *site, const void *address)
 {
     struct ull_block *block;
+    uint32_t place = site != NULL ? ull_load_relaxed(&site->index) : ull_place_find_address(address, ULL_KIND_POOL);
     if (!is_pool(pool, address)) {
         errno = EINVAL;
         return NULL;
     }
     if ((pool->flags & ULLAGE_POOL_ADAPTIVE) != 0)
         return get_adaptive(pool);
-    const struct ull_want want = { site, address, ULL_KIND_POOL, pool->index, 0, pool->object_bytes };
-    do
+    const struct ull_want want = { .site = site, .address = address, .kind = ULL_KIND_POOL, .cache = pool->index,
+        .bytes = pool->object_bytes };
+    block = ull_get_any(place, pool->object_bytes, pool->index);
+    while (block == NULL) {
         block = ull_get_slow(&want);
-    while (block == NULL && wait_for_budget(pool));
+        if (block == NULL && !wait_for_budget(pool))
+            break;
+    }
     if (block == NULL || build(pool, block) != 0)
         return NULL;
     ull_add_relaxed(&pool->cache->gets, UINT64_C(1));
@@ -284,10 +303,10 @@ static inline __attribute__((always_inline)) void *get(
 {
     void *data;
     if (ull_unlikely(pool == NULL || pool->magic != POOL_MAGIC || (pool->flags & ULLAGE_POOL_ADAPTIVE) != 0))
-        return get_slow(pool, site, address);
+        return get_other(pool, site, address);
     uint32_t place = ull_likely(site != NULL) ? ull_load_relaxed(&site->index) : ull_place_find_address(address, ULL_KIND_POOL);
-    if (ull_unlikely(ull_get_fast(place, pool->object_bytes, pool->index, pool->bucket, &data) == NULL))
-        return get_slow(pool, site, address);
+    if (ull_unlikely(ull_get_hot(place, pool->object_bytes, pool->index, &data) == NULL))
+        return get_other(pool, site, address);
     ull_count(&ull_pool_self->fronts[pool->index].gets, 1);
     return data;
 }
@@ -304,42 +323,49 @@ void *ullage_pool_get(struct ullage_pool *pool)
 
 /* ---- put ---- */
 
-static COLD void put_slow(struct ullage_pool *pool, void *object, struct ull_block *block, uint64_t used, bool declared, const void *by)
+static uint32_t free_state(const struct ullage_pool *pool)
+{
+    return ULL_BLOCK_FREE | (pool->cache->init != NULL ? ULL_BLOCK_BUILT : 0);
+}
+
+static void put_own(struct ullage_pool *pool, struct ull_block *block, uint64_t used, bool declared, const void *by)
+{
+    if (!ull_may_put(block, by))
+        return;
+    if (pool->reset != NULL)
+        pool->reset(pool->ctx, block->data);
+    ull_add_relaxed(&pool->cache->puts, UINT64_C(1));
+    if (!ull_put_any(block, used, declared, by, ULL_BLOCK_LIVE | ULL_BLOCK_OBJECT, free_state(pool)))
+        ull_put_slow(block, used, declared, by);
+}
+
+/* Whatever the hot path does not do. */
+static __attribute__((noinline)) void put_other(
+    struct ullage_pool *pool, void *object, struct ull_block *block, uint64_t used, bool declared, const void *by)
 {
     if (object == NULL || !is_pool(pool, by))
         return;
-    if (block != NULL && (pool->flags & ULLAGE_POOL_ADAPTIVE) != 0) {
+    if (block != NULL && (pool->flags & ULLAGE_POOL_ADAPTIVE) != 0)
         put_adaptive(pool, block, used, declared, by);
-    } else if (block == NULL || block->cache != pool->index) {
+    else if (block == NULL || block->cache != pool->index)
         ull_misuse_foreign(object, pool->name, by);
-    } else {
-        ull_add_relaxed(&pool->cache->puts, UINT64_C(1));
-        ull_put_slow(block, used, declared, by);
-    }
-}
-
-static inline __attribute__((always_inline)) void put(
-    struct ullage_pool *pool, void *object, uint64_t used, bool declared, const void *by)
-{
-    struct ull_block *block = ull_block_quickly(object);
-    bool ours = ull_likely(block != NULL && pool->magic == POOL_MAGIC && block->cache == pool->index);
-    if (ull_unlikely(ours && pool->reset != NULL) && (ull_load_relaxed(&block->state) & ULL_BLOCK_STATE_MASK) == ULL_BLOCK_LIVE)
-        pool->reset(pool->ctx, object);
-    if (ull_unlikely(!ours || !ull_put_fast(block, object, used, declared, by, ULL_BLOCK_LIVE | ULL_BLOCK_OBJECT,
-            ULL_BLOCK_FREE | (pool->cache->init != NULL ? ULL_BLOCK_BUILT : 0))))
-        put_slow(pool, object, block, used, declared, by);
     else
-        ull_count(&ull_pool_self->fronts[pool->index].puts, 1);
+        put_own(pool, block, used, declared, by);
 }
 
 void ullage_pool_put(struct ullage_pool *pool, void *object)
 {
-    put(pool, object, 0, false, CALLER);
+    put_other(pool, object, ull_block_quickly(object), 0, false, CALLER);
 }
 
 void ullage_pool_put_used(struct ullage_pool *pool, void *object, size_t used_bytes)
 {
-    put(pool, object, used_bytes, true, CALLER);
+    struct ull_block *block = ull_block_quickly(object);
+    if (ull_likely(block != NULL && pool->magic == POOL_MAGIC && block->cache == pool->index && pool->plain
+            && ull_put_hot(block, object, used_bytes, CALLER, ULL_BLOCK_LIVE | ULL_BLOCK_OBJECT, free_state(pool))))
+        ull_count(&ull_pool_self->fronts[pool->index].puts, 1);
+    else
+        put_other(pool, object, block, used_bytes, true, CALLER);
 }
 
 /* ---- the rest ---- */
@@ -357,32 +383,51 @@ size_t ullage_pool_trim(struct ullage_pool *pool, size_t keep_bytes)
     return is_pool(pool, CALLER) ? ull_decay_trim(pool->index, pool->index + 1, keep_bytes) : 0;
 }
 
-static void add_fronts(const struct ullage_pool *pool, struct ullage_pool_counts *out)
+static void add_fronts(uint32_t index, struct ullage_pool_counts *out)
 {
     ull_threads_lock();
     for (uint32_t i = 0; i < ull_threads_count(); i++) {
         const struct ull_pool_thread *thread = ull_thread_at(i);
         if (thread == NULL)
             continue;
-        out->puts += ull_load_relaxed(&thread->fronts[pool->index].puts);
-        out->gets += ull_load_relaxed(&thread->fronts[pool->index].gets);
+        out->puts += ull_load_relaxed(&thread->fronts[index].puts);
+        out->gets += ull_load_relaxed(&thread->fronts[index].gets);
     }
     ull_threads_unlock();
+}
+
+static void count(const struct ullage_pool *pool, struct ullage_pool_counts *out)
+{
+    const struct ull_cache *cache = pool->cache;
+    *out = (struct ullage_pool_counts) { .size = sizeof *out, .puts = ull_load_relaxed(&cache->puts),
+        .gets = ull_load_relaxed(&cache->gets), .unmade = ull_load_relaxed(&cache->unmade),
+        .made = ull_load_relaxed(&cache->made) };
+    add_fronts(pool->index, out);
+    out->out = ull_minus_clamped(out->gets, out->puts);
+    if ((pool->flags & ULLAGE_POOL_ADAPTIVE) != 0)
+        out->learned_bytes = learned(pool);
+    else
+        out->retained_bytes = ull_minus_clamped(out->made - out->unmade, out->out) * cache->stride;
 }
 
 int ullage_pool_counts(const struct ullage_pool *pool, struct ullage_pool_counts *out)
 {
     if (out == NULL || out->size != sizeof *out)
         return -EINVAL;
-    const struct ull_cache *cache = pool->cache;
-    *out = (struct ullage_pool_counts) { .size = sizeof *out, .puts = ull_load_relaxed(&cache->puts),
-        .gets = ull_load_relaxed(&cache->gets), .made = ull_load_relaxed(&cache->made),
-        .unmade = ull_load_relaxed(&cache->unmade), .retained_bytes = ull_cache_retained(cache) };
-    add_fronts(pool, out);
-    out->out = out->gets - out->puts;
-    if ((pool->flags & ULLAGE_POOL_ADAPTIVE) != 0)
-        out->learned_bytes = learned(pool);
+    if (!is_pool(pool, CALLER))
+        return -EINVAL;
+    count(pool, out);
     return 0;
+}
+
+void ull_pool_publish(struct ull_cache *cache)
+{
+    struct ullage_pool_counts counts;
+    const struct ullage_pool *pool = &all.pools[cache->index];
+    if (pool->magic != POOL_MAGIC)
+        return;
+    count(pool, &counts);
+    ull_cache_publish(cache, &counts);
 }
 
 /* ---- the end ---- */
@@ -406,12 +451,25 @@ void ullage_pool_destroy(struct ullage_pool *pool)
     if (pool == NULL || !is_pool(pool, CALLER) || has_objects_out(pool))
         return;
     struct ull_cache *cache = pool->cache;
+    ull_pool_publish(cache); /* while threads still have their counts */
+    if (!ull_slow_enter())
+        return; /* in a signal handler inside of us: as with any call, nothing is done */
     ull_decay_abandon(cache);
-    ull_cache_publish(cache);
-    if (cache->entry != NULL)
-        ull_store_release(&cache->entry->destroyed, UINT64_C(1));
+    ull_slow_leave();
+    ull_cache_await_burial(cache);
+    struct ull_pool_entry *entry = cache->entry;
+    if (entry != NULL) {
+        ull_store_relaxed(&entry->retained_bytes, UINT64_C(0));
+        ull_store_relaxed(&entry->slab_bytes, ull_load_relaxed(&cache->mapped_bytes));
+        ull_store_release(&entry->destroyed, UINT64_C(1));
+    }
     pthread_mutex_lock(&all.lock);
     ull_store_release(&cache->used, 0U);
     pool->magic = 0;
     pthread_mutex_unlock(&all.lock);
+}
+
+void ull_pools_forked(void)
+{
+    pthread_mutex_init(&all.lock, NULL);
 }

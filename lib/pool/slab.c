@@ -14,7 +14,7 @@
 #include "base/arith.h"
 #include "base/check.h"
 #include "base/sys.h"
-#include "ledger/budget.h"
+#include "measure/named.h"
 #include "pool/cache.h"
 
 #include <errno.h>
@@ -130,6 +130,7 @@ static struct ull_slab *make_slab(struct ull_cache *cache, uint64_t stride, uint
     slab->carved = slab->out = slab->free = slab->batch = 0;
     ull_store_release(&slab->state, (uint32_t)ULL_SLAB_USED);
     ull_store_relaxed(&cache->mapped_bytes, cache->mapped_bytes + bytes);
+    ull_named_set(ULL_COUNTER_pool_slab_bytes, ull_add_relaxed(&ull_pool_settings.slab_bytes, bytes) + bytes);
     cache->slabs++;
     ull_store_relaxed(&ull_pool_settings.started, 1U);
     return slab;
@@ -207,7 +208,7 @@ unsigned ull_slab_take(struct ull_cache *cache, struct ull_entry *entries, unsig
 
 struct ull_block *ull_slab_take_large(struct ull_cache *cache, uint64_t bytes)
 {
-    uint64_t whole = ull_round_up(bytes, ULL_CHUNK_BYTES);
+    uint64_t whole = ull_round_up(ull_max_u64(bytes, 1), ULL_CHUNK_BYTES);
     struct ull_block *block = NULL;
     pthread_mutex_lock(&cache->lock);
     struct ull_slab *slab = make_slab(cache, whole, whole);
@@ -227,6 +228,7 @@ static void retire(struct ull_cache *cache, struct ull_slab *slab)
     unmake_slab(cache, slab);
     pthread_mutex_lock(&cache->lock);
     ull_store_relaxed(&cache->mapped_bytes, cache->mapped_bytes - slab->bytes);
+    ull_named_set(ULL_COUNTER_pool_slab_bytes, ull_sub_relaxed(&ull_pool_settings.slab_bytes, slab->bytes) - slab->bytes);
     cache->slabs--;
     link_first(&cache->spares, slab);
     pthread_mutex_unlock(&cache->lock);
@@ -249,8 +251,8 @@ static struct ull_slab *find_emptied(struct ull_cache *cache, uint32_t first)
         struct ull_magazine *magazine = ull_magazine_at(at);
         for (uint32_t i = 0; i < magazine->count; i++) {
             struct ull_slab *slab = ull_map_find(magazine->entries[i].data);
-            if (++slab->batch != slab->out)
-                continue;
+            if (++slab->batch != slab->out || ull_pool_settings.debug)
+                continue; /* or not at all: who writes to what he put should be told so, and not find a hole */
             if (slab->free != 0 || slab->carved != slab->count)
                 unlink_slab(&cache->partial, slab);
             ull_store_release(&slab->state, (uint32_t)ULL_SLAB_GOING);
@@ -373,9 +375,9 @@ void ull_slabs_rebuild(void)
 
 /* ---- looking at all of them ---- */
 
-static void check_slab(const struct ull_cache *cache, struct ull_slab *slab)
+static uint64_t check_slab(const struct ull_cache *cache, struct ull_slab *slab)
 {
-    uint32_t listed = 0;
+    uint32_t listed = 0, live = 0;
     for (uint32_t at = slab->free; at != 0; at = slab->blocks[at - 1].refs) {
         ull_invariant(at <= slab->carved && ++listed <= slab->carved);
         ull_invariant((slab->blocks[at - 1].state & ULL_BLOCK_STATE_MASK) == ULL_BLOCK_FREE);
@@ -387,22 +389,25 @@ static void check_slab(const struct ull_cache *cache, struct ull_slab *slab)
         ull_invariant((block->state & ULL_BLOCK_STATE_MASK) == ULL_BLOCK_FREE
             || (block->state & ULL_BLOCK_STATE_MASK) == ULL_BLOCK_LIVE);
         ull_invariant((block->state & ULL_BLOCK_STATE_MASK) != ULL_BLOCK_LIVE || block->requested <= slab->stride);
+        live += (block->state & ULL_BLOCK_STATE_MASK) == ULL_BLOCK_LIVE;
     }
+    return slab->out - live;
 }
 
-void ull_slab_check(struct ull_cache *cache)
+uint64_t ull_slab_check(struct ull_cache *cache)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, idle = 0;
     pthread_mutex_lock(&cache->lock);
     for (uint32_t i = 0; i < ull_slab_count(); i++) {
         struct ull_slab *slab = registry.slabs[i];
         if (slab->cache != cache->index || slab->state != ULL_SLAB_USED)
             continue;
-        check_slab(cache, slab);
+        idle += check_slab(cache, slab);
         bytes += slab->bytes;
     }
     ull_invariant(bytes == cache->mapped_bytes);
     pthread_mutex_unlock(&cache->lock);
+    return idle;
 }
 
 uint64_t ull_slab_live(struct ull_cache *cache, const struct ull_block **example)

@@ -69,8 +69,8 @@ void ull_slab_give_large(struct ull_cache *cache, struct ull_block *block);
 /* In a forked child: every list is made anew from the states of the blocks. */
 void ull_slabs_rebuild(void);
 
-/* Recounts everything of a cache that nobody is using; an invariant that does not hold aborts. */
-void ull_slab_check(struct ull_cache *cache);
+/* Recounts a cache that nobody is using; an invariant that does not hold aborts. Returns blocks that are free, and in no slab's list. */
+uint64_t ull_slab_check(struct ull_cache *cache);
 /* Blocks that are live, of a cache. */
 uint64_t ull_slab_live(struct ull_cache *cache, const struct ull_block **example);
 /* All slabs that are or were in use, for those who look at every block. */

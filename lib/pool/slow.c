@@ -38,17 +38,7 @@ static void defer(struct ull_block *block, uint64_t used, bool declared)
     while (!ull_cas_acq_rel(&deferred, &first, block));
 }
 
-void ull_deferred_do(void)
-{
-    if (ull_likely(ull_load_relaxed(&deferred) == NULL))
-        return;
-    struct ull_block *next, *block = ull_exchange_acq_rel(&deferred, NULL);
-    for (; block != NULL; block = next) {
-        next = (struct ull_block *)(uintptr_t)block->put_by;
-        ull_store_relaxed(&block->state, block->state & ~(uint32_t)ULL_BLOCK_DEFERRED);
-        ull_put_slow(block, 0, false, NULL);
-    }
-}
+static void do_deferred(void);
 
 /* ---- magazines ---- */
 
@@ -56,8 +46,9 @@ static bool load_magazines(struct ull_cache *cache, struct ull_front *front)
 {
     unsigned rounds = ull_cache_reserve_rounds(cache);
     struct ull_magazine *loaded = rounds > 0 ? ull_magazine_get() : NULL;
-    struct ull_magazine *previous = loaded != NULL ? ull_magazine_get() : NULL;
-    if (previous == NULL) {
+    bool two = ull_cache_magazines(cache) == 2;
+    struct ull_magazine *previous = two && loaded != NULL ? ull_magazine_get() : NULL;
+    if (loaded == NULL || (two && previous == NULL)) {
         if (loaded != NULL)
             ull_magazine_put(loaded);
         ull_cache_release_rounds(cache, rounds);
@@ -88,17 +79,19 @@ static int refill(struct ull_cache *cache, struct ull_front *front)
 {
     struct ull_magazine *empty = front->loaded, *other = front->previous;
     int error = 0;
-    if (other->count == 0) {
+    empty->count = 0;
+    if (other == NULL || other->count == 0) {
         struct ull_magazine *full = ull_depot_take(cache);
         if (full == NULL) {
             unsigned taken = ull_cache_take(cache, empty->entries, (front->rounds + 1) / 2, &error);
             load(front, empty, taken);
             return taken > 0 ? 0 : error;
         }
-        ull_magazine_put(other);
-        other = full;
+        ull_magazine_put(other != NULL ? other : empty);
+        front->previous = other != NULL ? empty : NULL;
+        load(front, full, full->count);
+        return 0;
     }
-    empty->count = 0;
     front->previous = empty;
     load(front, other, other->count);
     return 0;
@@ -108,14 +101,16 @@ static int refill(struct ull_cache *cache, struct ull_front *front)
 static bool make_room(struct ull_cache *cache, struct ull_front *front)
 {
     struct ull_magazine *full = front->loaded, *other = front->previous;
-    if (other->count != 0) {
+    full->count = filled(front);
+    if (other == NULL || other->count != 0) {
         struct ull_magazine *empty = ull_magazine_get();
         if (empty == NULL)
             return false;
-        ull_depot_give(cache, other, false);
-        other = empty;
+        ull_depot_give(cache, other != NULL ? other : full, false);
+        front->previous = other != NULL ? full : NULL;
+        load(front, empty, 0);
+        return true;
     }
-    full->count = filled(front);
     front->previous = full;
     load(front, other, 0);
     return true;
@@ -144,18 +139,16 @@ static struct ull_block *take(struct ull_cache *cache, struct ull_front *front, 
     return sp->block;
 }
 
-/* Memory may lie idle where it is of no use just now. */
-static struct ull_block *take_after_trim(struct ull_cache *cache, struct ull_front *front, uint64_t bytes, int *error)
+/* Memory may lie idle where it is of no use just now: in the same cache if a budget is short, else in any. */
+static struct ull_block *take_after_trim(
+    struct ull_pool_thread *self, struct ull_cache *cache, struct ull_front *front, uint64_t bytes, int *error)
 {
     struct ull_block *block = take(cache, front, bytes, error);
     if (block != NULL || (*error != -ENOMEM && *error != -ENOBUFS))
         return block;
-    uint64_t idle = ull_cache_retained(cache);
-    if (*error == -ENOBUFS ? idle > 0 : ull_load_relaxed(&ull_pool_settings.held_bytes) > 0) {
-        for (uint32_t i = *error == -ENOBUFS ? cache->index : 0; i < (*error == -ENOBUFS ? cache->index + 1 : ull_caches_end); i++)
-            ull_depot_trim(&ull_caches[i], 0);
+    bool one = *error == -ENOBUFS;
+    if (ull_decay_squeeze(self, one ? cache->index : 0, one ? cache->index + 1 : ULL_CACHES_MAX))
         block = take(cache, front, bytes, error);
-    }
     return block;
 }
 
@@ -170,7 +163,7 @@ static uint32_t place_of(const struct ull_want *want)
 /* The shard of a thread, made if need be. */
 static struct ull_shard_entry *shard_of(struct ull_pool_thread *self, uint32_t place)
 {
-    if (self == NULL || place == 0)
+    if (self == NULL)
         return NULL;
     if (self->lines[place].shard == NULL && !self->untracked)
         self->lines[place] = (struct ull_line) { .shard = ull_track_shard(place, self->id), .bytes = UINT64_MAX };
@@ -211,66 +204,69 @@ static bool is_sampled(struct ull_pool_thread *self)
     return true;
 }
 
+static struct ull_cache *cache_of(const struct ull_want *want)
+{
+    if (want->align != 0)
+        return ull_cache_of_class(ull_class_aligned(want->align, want->bytes));
+    return want->cache < ULL_CACHE_FIRST_POOL ? ull_cache_of_class(want->cache) : &ull_caches[want->cache];
+}
+
 static struct ull_block *get(struct ull_pool_thread *self, const struct ull_want *want, uint32_t place, int *error)
 {
-    struct ull_cache *cache = want->cache < ULL_CACHE_FIRST_POOL ? ull_cache_of_class(want->cache) : &ull_caches[want->cache];
-    struct ull_front *front = self != NULL ? &self->fronts[want->cache] : NULL;
-    struct ull_block *block = take_after_trim(cache, front, want->bytes, error);
+    struct ull_cache *cache = cache_of(want);
+    struct ull_front *front = self != NULL ? &self->fronts[cache->index] : NULL;
+    struct ull_block *block = take_after_trim(self, cache, front, want->bytes, error);
     if (block == NULL) {
         ull_add_relaxed(&cache->refused, UINT64_C(1));
         return NULL;
     }
-    if ((block->state & ULL_BLOCK_POISONED) != 0)
-        ull_debug_check_poison(block, cache->object_bytes);
+    if ((block->state & ULL_BLOCK_POISONED) != 0) {
+        if (ull_pool_settings.debug)
+            ull_debug_check_poison(block, cache->object_bytes);
+        else
+            ull_edge_check(block);
+    }
     block->site = place;
     block->requested = want->bytes;
     block->leak = 0;
     block->flights = 0;
     block->used = 0;
     block->pad = cache->init != NULL && (block->state & ULL_BLOCK_BUILT) == 0;
-    ull_store_relaxed(&block->state, (uint32_t)(ULL_BLOCK_LIVE | (want->cache >= ULL_CACHE_FIRST_POOL ? ULL_BLOCK_OBJECT : 0)));
+    ull_store_relaxed(&block->state, (uint32_t)(ULL_BLOCK_LIVE | (cache->index >= ULL_CACHE_FIRST_POOL ? ULL_BLOCK_OBJECT : 0)));
     count_get(self, place, want->bytes);
     return block;
 }
 
-/* After the call has left the pool: the program is told, and may call us. */
-static void look_around(uint32_t place, struct ull_block *block, bool sampled)
+/* Follows a sampled buffer, and judges its place. True: *oversize is to be told. */
+static bool look_around(uint32_t place, struct ull_block *block, bool sampled, struct ullage_oversize *oversize)
 {
-    struct ullage_oversize oversize;
     if (!sampled && ull_place_at(place)->learned_bytes != 0)
-        return;
+        return false;
     if (sampled && ull_pool_settings.leaks != ULLAGE_LEAKS_OFF && block != NULL)
         ull_leak_follow(block);
-    if (ull_track_review(place, &oversize))
-        ull_tell_oversize(&oversize);
+    return ull_track_review(place, oversize);
 }
 
 struct ull_block *ull_get_slow(const struct ull_want *want)
 {
     int kept = errno, error = -ENOMEM;
-    struct ull_block *block = NULL;
-    ull_pool_check_fork();
-    struct ull_pool_thread *self = ull_thread_get();
-    if (self == NULL && ull_pool_self->kind == ULL_THREAD_OWN) {
+    struct ullage_oversize oversize;
+    if (!ull_slow_enter()) {
         ull_named_count(ULL_COUNTER_pool_refused_total, 1);
         errno = EDEADLK;
         return NULL;
     }
-    ull_deferred_do();
-    if (self != NULL) {
-        ull_enter_pool(self);
-        pthread_mutex_lock(&self->lock);
-    }
-    uint32_t place = ull_pool_settings.untracked ? 0 : place_of(want);
+    do_deferred();
+    struct ull_pool_thread *self = ull_thread_enter();
+    uint32_t place = ull_pool_settings.untracked || want->uncounted ? ULL_PLACE_UNCOUNTED : place_of(want);
     bool sampled = is_sampled(self);
-    block = get(self, want, place, &error);
+    struct ull_block *block = get(self, want, place, &error);
     ull_decay_look(self);
-    if (self != NULL) {
-        pthread_mutex_unlock(&self->lock);
-        ull_leave_pool(self);
-    }
-    if (place > ULL_PLACE_OTHER)
-        look_around(place, block, sampled);
+    ull_thread_leave(self);
+    bool tell = place > ULL_PLACE_OTHER && look_around(place, block, sampled, &oversize);
+    ull_slow_leave();
+    if (tell)
+        ull_tell_oversize(&oversize);
     errno = block != NULL ? kept : -error;
     return block;
 }
@@ -284,23 +280,12 @@ static void count_put_common(struct ull_shard_entry *shard, uint64_t requested, 
         ull_add_relaxed(&shard->used_bytes, used);
         ull_max_relaxed(&shard->used_max_bytes, used);
         ull_add_relaxed(&shard->shares[ull_share_of(used, requested)], UINT64_C(1));
+        ull_store_relaxed(&shard->put_bytes, UINT64_MAX); /* several threads: counted always */
     } else {
         ull_add_relaxed(&shard->unknown_count, UINT64_C(1));
         ull_add_relaxed(&shard->unknown_bytes, requested);
     }
     ull_add_relaxed(&shard->freed_bytes, requested);
-}
-
-void ull_unget(struct ull_block *block)
-{
-    struct ull_cache *cache = &ull_caches[block->cache];
-    if ((block->state & ULL_BLOCK_FOLLOWED) != 0)
-        ull_leak_forget(block);
-    if (!ull_pool_settings.untracked && block->site != 0)
-        count_put_common(ull_track_common(block->site), block->requested, 0, false);
-    block->dirty = ULL_DIRTY_UNKNOWN;
-    ull_store_relaxed(&block->state, (uint32_t)ULL_BLOCK_FREE);
-    ull_cache_give_one(cache, block);
 }
 
 /* ---- put ---- */
@@ -312,15 +297,13 @@ static void count_put(struct ull_pool_thread *self, const struct ull_block *bloc
     if (shard == NULL) {
         if (!ull_pool_settings.untracked && block->site != 0)
             count_put_common(ull_track_common(block->site), block->requested, within, declared);
-    } else if (declared && block->cache == ULL_CLASS_LARGE) {
-        count_put_common(shard, block->requested, within, true); /* past what the hot path's arithmetic is for */
     } else if (declared) {
-        ull_shard_count_put(shard, block->requested, within);
+        ull_shard_count_put(shard, ull_bucket_of(within), block->requested, within);
+        if (ull_shard_is_varied(shard, block->requested))
+            ull_shard_put_varied(shard, block->requested, within);
     } else {
         ull_count_unknown(shard, block->requested);
     }
-    if (shard != NULL)
-        ull_track_fold(block->site, shard);
 }
 
 static void keep(struct ull_pool_thread *self, struct ull_cache *cache, struct ull_block *block)
@@ -340,8 +323,7 @@ static void keep(struct ull_pool_thread *self, struct ull_cache *cache, struct u
     ull_store_relaxed(&front->sp, sp + 1);
 }
 
-/* Whether the block may be put at all; tells of misuse if not. */
-static bool may_put(struct ull_block *block, const void *by)
+bool ull_may_put(struct ull_block *block, const void *by)
 {
     uint32_t state = ull_load_relaxed(&block->state);
     if ((state & ULL_BLOCK_STATE_MASK) != ULL_BLOCK_LIVE || (state & (ULL_BLOCK_DEFERRED | ULL_BLOCK_ORPHANED)) != 0) {
@@ -357,61 +339,84 @@ static bool may_put(struct ull_block *block, const void *by)
     return true;
 }
 
-void ull_recount(const struct ull_want *want, struct ull_block *block)
+/* A live block of nobody any more: counted, marked, filled where it is to be watched. */
+static void set_free(struct ull_pool_thread *self, struct ull_cache *cache, struct ull_block *block, uint64_t used, bool declared)
 {
-    struct ull_pool_thread *self = ull_thread_enter();
-    bool noted = (block->state & ULL_BLOCK_NOTED) != 0;
-    uint64_t used = noted ? block->used : 0;
+    bool followed = (block->state & ULL_BLOCK_FOLLOWED) != 0, built = cache->init != NULL && block->pad == 0;
+    if ((block->state & ULL_BLOCK_NOTED) != 0) {
+        used = declared ? ull_max_u64(used, block->used) : block->used;
+        declared = true;
+    }
     if ((block->state & ULL_BLOCK_INHERITED) == 0)
-        count_put(self, block, used, noted);
-    ull_store_relaxed(&block->state, block->state & ~(uint32_t)ULL_BLOCK_INHERITED);
-    block->site = ull_pool_settings.untracked ? 0 : place_of(want);
-    block->requested = want->bytes;
-    block->used = ull_min_u64(used, want->bytes);
-    count_get(self, block->site, want->bytes);
+        count_put(self, block, used, declared);
+    block->dirty = ull_dirty_after(block, used, declared);
+    ull_store_release(&block->state, (uint32_t)(ULL_BLOCK_FREE | (built ? ULL_BLOCK_BUILT : 0)));
+    if (ull_pool_settings.debug && cache->init == NULL)
+        ull_debug_put(block, cache->object_bytes, used, declared);
+    else if (followed && cache->init == NULL)
+        ull_edge_put(block, declared ? used : ULL_EDGES_BYTES);
+}
+
+/* Between ull_slow_enter() and leave. */
+static void put(struct ull_block *block, uint64_t used, bool declared)
+{
+    struct ull_cache *cache = &ull_caches[block->cache];
+    bool large = block->cache == ULL_CLASS_LARGE;
+    if ((block->state & ULL_BLOCK_FOLLOWED) != 0)
+        ull_leak_forget(block);
+    struct ull_pool_thread *self = ull_thread_enter();
+    set_free(self, cache, block, used, declared && !(large && ull_pool_settings.debug));
+    keep(self, cache, block);
+    ull_decay_look(self);
     ull_thread_leave(self);
+}
+
+static void do_deferred(void)
+{
+    if (ull_likely(ull_load_relaxed(&deferred) == NULL))
+        return;
+    struct ull_block *next, *block = ull_exchange_acq_rel(&deferred, NULL);
+    for (; block != NULL; block = next) {
+        next = (struct ull_block *)(uintptr_t)block->put_by;
+        block->put_by = NULL;
+        put(block, 0, false);
+    }
 }
 
 void ull_put_slow(struct ull_block *block, uint64_t used, bool declared, const void *by)
 {
     int kept = errno;
-    ull_pool_check_fork();
-    struct ull_pool_thread *self = ull_thread_get();
-    if (!may_put(block, by)) {
+    if (!ull_may_put(block, by)) {
         errno = kept;
         return;
     }
-    if (self == NULL && ull_pool_self->kind == ULL_THREAD_OWN) {
+    if (!ull_slow_enter()) {
         ull_named_count(ULL_COUNTER_pool_refused_total, 1);
         defer(block, used, declared);
         errno = kept;
         return;
     }
-    ull_deferred_do();
-    struct ull_cache *cache = &ull_caches[block->cache];
-    if ((block->state & ULL_BLOCK_FOLLOWED) != 0)
-        ull_leak_forget(block);
-    if ((block->state & ULL_BLOCK_NOTED) != 0) {
-        used = declared ? ull_max_u64(used, block->used) : block->used;
-        declared = true;
-    }
-    if (self != NULL) {
-        ull_enter_pool(self);
-        pthread_mutex_lock(&self->lock);
-    }
-    if ((block->state & ULL_BLOCK_INHERITED) == 0)
-        count_put(self, block, used, declared);
-    block->dirty = declared ? ull_max_u64(block->dirty, used == ULL_DIRTY_UNKNOWN ? used : used + 1) : ULL_DIRTY_UNKNOWN;
+    do_deferred();
     block->put_by = by;
-    uint32_t state = ULL_BLOCK_FREE | (cache->init != NULL ? ULL_BLOCK_BUILT : 0);
-    ull_store_release(&block->state, state);
-    if (ull_pool_settings.debug && cache->init == NULL)
-        ull_debug_put(block, cache->object_bytes, used, declared);
-    keep(self, cache, block);
-    ull_decay_look(self);
-    if (self != NULL) {
-        pthread_mutex_unlock(&self->lock);
-        ull_leave_pool(self);
-    }
+    put(block, used, declared);
+    ull_slow_leave();
     errno = kept;
+}
+
+void ull_recount(const struct ull_want *want, struct ull_block *block)
+{
+    bool noted = (block->state & ULL_BLOCK_NOTED) != 0;
+    if (!ull_slow_enter())
+        return; /* a signal handler: it stays counted as it was */
+    struct ull_pool_thread *self = ull_thread_enter();
+    uint64_t used = noted ? block->used : 0;
+    if ((block->state & ULL_BLOCK_INHERITED) == 0)
+        count_put(self, block, used, noted);
+    ull_store_relaxed(&block->state, block->state & ~(uint32_t)ULL_BLOCK_INHERITED);
+    block->site = ull_pool_settings.untracked ? ULL_PLACE_UNCOUNTED : place_of(want);
+    block->requested = want->bytes;
+    block->used = ull_min_u64(used, want->bytes);
+    count_get(self, block->site, want->bytes);
+    ull_thread_leave(self);
+    ull_slow_leave();
 }

@@ -27,12 +27,11 @@
 
 enum { THREADS_MAX = 1 << 16 };
 
-/* What a thread's pointer shows before it has its own, and after: only the first fields are looked at. */
-static struct {
-    uint8_t busy, kind;
-} cold = { 1, ULL_THREAD_COLD }, dead = { 1, ULL_THREAD_DEAD };
+/* What a thread's pointer shows before it has its own, and after: only the head is looked at. */
+static struct ull_thread_head cold = { .busy = 1, .kind = ULL_THREAD_COLD }, dead = { .busy = 1, .kind = ULL_THREAD_DEAD };
 
 __thread struct ull_pool_thread *ull_pool_self = (struct ull_pool_thread *)(void *)&cold;
+static __thread bool inside __attribute__((tls_model("initial-exec"))); /* on a slow path, with or without a thread of its own */
 
 enum { ALIVE = 1, REBUILDING = 2 };
 
@@ -161,10 +160,11 @@ static bool prepare(void)
     if (all.threads != NULL)
         return true;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    all.alive = map_books(page);
-    if (all.alive == NULL || ull_sys_madvise(all.alive, page, MADV_WIPEONFORK) != 0)
-        all.alive = &all.alive_otherwise;
-    ull_store_release(all.alive, (uint32_t)ALIVE);
+    uint32_t *alive = map_books(page);
+    if (alive == NULL || ull_sys_madvise(alive, page, MADV_WIPEONFORK) != 0)
+        alive = &all.alive_otherwise;
+    ull_store_relaxed(alive, (uint32_t)ALIVE); /* before anybody sees it: a 0 there means a forked child */
+    ull_store_release(&all.alive, alive);
     all.has_key = pthread_key_create(&all.key, at_thread_end) == 0;
     all.threads = map_books(THREADS_MAX * sizeof all.threads[0]);
     return all.threads != NULL;
@@ -217,9 +217,26 @@ struct ull_pool_thread *ull_thread_get(void)
     }
 }
 
+bool ull_slow_enter(void)
+{
+    const struct ull_pool_thread *self = ull_pool_self;
+    if (inside || (self->kind == ULL_THREAD_OWN && ull_load_relaxed(&self->busy)))
+        return false;
+    inside = true;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    ull_pool_check_fork();
+    return true;
+}
+
+void ull_slow_leave(void)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    inside = false;
+    ull_caches_bury();
+}
+
 struct ull_pool_thread *ull_thread_enter(void)
 {
-    ull_pool_check_fork();
     struct ull_pool_thread *self = ull_thread_get();
     if (self != NULL) {
         ull_enter_pool(self);
@@ -234,7 +251,6 @@ void ull_thread_leave(struct ull_pool_thread *self)
         pthread_mutex_unlock(&self->lock);
         ull_leave_pool(self);
     }
-    ull_deferred_do();
 }
 
 /* ---- fork ---- */
@@ -242,13 +258,11 @@ void ull_thread_leave(struct ull_pool_thread *self)
 /* By libc's handlers, where the child was made by fork(3). Only says so: most children exec, and need none of this. */
 static void forked(void)
 {
-    struct ull_pool_thread *self = ull_pool_self;
     if (all.alive == &all.alive_otherwise) {
         all.alive_otherwise = 0;
         for (uint32_t i = 0; i < all.count; i++)
             memset(all.threads[i], 0, sizeof *all.threads[i]);
     }
-    (void)self;
 }
 
 static void rebuild(void)
@@ -261,6 +275,7 @@ static void rebuild(void)
     ull_track_forget();
     ull_leak_forked();
     ull_decay_forked();
+    ull_pools_forked();
 }
 
 void ull_pool_check_fork(void)
@@ -280,32 +295,49 @@ void ull_pool_check_fork(void)
 
 /* ---- recounting ---- */
 
-static void check_front(const struct ull_front *front)
+static uint64_t check_entries(const struct ull_entry *entries, uint64_t count)
+{
+    ull_invariant(count <= ULL_MAGAZINE_ROOM);
+    for (uint64_t i = 0; i < count; i++)
+        ull_invariant((entries[i].block->state & ULL_BLOCK_STATE_MASK) == ULL_BLOCK_FREE && entries[i].data == entries[i].block->data);
+    return count;
+}
+
+static uint64_t check_front(const struct ull_front *front)
 {
     if (front->loaded == NULL) {
         ull_invariant(front->previous == NULL && front->rounds == 0);
-        return;
+        return 0;
     }
-    const struct ull_entry *first = front->loaded->entries, *sp = front->sp;
-    ull_invariant(sp >= first && sp <= first + ULL_MAGAZINE_ROOM);
-    for (const struct ull_entry *entry = first; entry < sp; entry++)
-        ull_invariant((entry->block->state & ULL_BLOCK_STATE_MASK) == ULL_BLOCK_FREE && entry->data == entry->block->data);
+    uint64_t here = check_entries(front->loaded->entries, (uint64_t)(front->sp - front->loaded->entries));
+    return here + (front->previous != NULL ? check_entries(front->previous->entries, front->previous->count) : 0);
+}
+
+static uint64_t check_stack(const struct ull_stack *stack)
+{
+    uint64_t blocks = 0;
+    for (uint32_t at = (uint32_t)stack->head; at != 0; at = ull_magazine_at(at)->next)
+        blocks += check_entries(ull_magazine_at(at)->entries, ull_magazine_at(at)->count);
+    return blocks;
+}
+
+static void check_cache(struct ull_cache *cache)
+{
+    uint64_t reserved = 0, depot = check_stack(&cache->full) + check_stack(&cache->victims), idle = depot;
+    for (uint32_t at = 0; at < all.count; at++) {
+        const struct ull_front *front = &all.threads[at]->fronts[cache->index];
+        idle += check_front(front);
+        reserved += ull_cache_magazines(cache) * front->rounds * cache->stride;
+    }
+    ull_invariant(depot == cache->depot_blocks && reserved == cache->front_bytes);
+    ull_invariant(ull_slab_check(cache) == idle); /* no buffer is lost, none is there twice */
 }
 
 void ull_pool_check_all(void)
 {
     pthread_mutex_lock(&all.lock);
-    for (uint32_t i = 0; i < ull_caches_end; i++) {
-        uint64_t reserved = 0;
-        if (!ull_caches[i].used)
-            continue;
-        ull_slab_check(&ull_caches[i]);
-        for (uint32_t at = 0; at < all.count; at++) {
-            check_front(&all.threads[at]->fronts[i]);
-            reserved += 2 * all.threads[at]->fronts[i].rounds * ull_caches[i].stride;
-        }
-        ull_invariant(reserved == ull_caches[i].front_bytes);
-    }
-    ull_invariant(ull_pool_settings.held_bytes <= ull_pool_settings.max_retained_bytes);
+    for (uint32_t i = 0; i < ull_caches_end; i++)
+        if (ull_caches[i].used)
+            check_cache(&ull_caches[i]);
     pthread_mutex_unlock(&all.lock);
 }

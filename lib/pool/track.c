@@ -210,6 +210,8 @@ static struct ull_shard_entry *spare_shard(void)
 /* Under the lock. */
 static struct ull_shard_entry *make_shard(struct ull_place *place)
 {
+    if (place == &books.places[ULL_PLACE_UNCOUNTED])
+        return spare_shard();
     if (place->generation != books.generation) {
         place->site = ull_named_site((enum ull_kind)place->kind, place->hash, place->address, place->file, place->function, place->line);
         place->generation = books.generation;
@@ -223,11 +225,15 @@ static struct ull_shard_entry *make_shard(struct ull_place *place)
 
 struct ull_shard_entry *ull_track_shard(uint32_t index, uint32_t owner)
 {
-    struct ull_place *place = &books.places[index];
     struct shard_ref *ref = NULL;
     if (ull_pool_settings.untracked)
         return NULL;
     pthread_mutex_lock(&books.lock);
+    if (!prepare()) {
+        pthread_mutex_unlock(&books.lock);
+        return NULL;
+    }
+    struct ull_place *place = &books.places[index];
     for (uint32_t at = place->shards; at != 0 && ref == NULL; at = books.refs[at - 1].next)
         if (books.refs[at - 1].owner == 0)
             ref = &books.refs[at - 1];
@@ -292,6 +298,25 @@ void ull_shard_widen(struct ull_shard_entry *shard, uint64_t bytes)
     ull_store_relaxed(&shard->requested_span_bytes, ull_max_u64(most, bytes) - ull_min_u64(least, bytes));
 }
 
+/* @used was counted already. The first of another size: shares of those before it follow from their uses, and are counted now. */
+void ull_shard_put_varied(struct ull_shard_entry *shard, uint64_t requested, uint64_t used)
+{
+    uint64_t size = ull_load_relaxed(&shard->put_bytes), shares[ULL_SHARE_COUNT];
+    if (size == 0) {
+        ull_store_relaxed(&shard->put_bytes, requested);
+        return;
+    }
+    if (size != UINT64_MAX) {
+        ull_shard_shares(shard, shares);
+        uint64_t limit = ull_bucket_limit(ull_bucket_of(used));
+        unsigned counted = ull_share_of(ull_min_u64(limit, size), size);
+        for (unsigned i = 0; i < ULL_SHARE_COUNT; i++)
+            ull_store_relaxed(&shard->shares[i], shares[i] - (i == counted));
+        ull_store_release(&shard->put_bytes, UINT64_MAX);
+    }
+    ull_count(&shard->shares[ull_share_fast(used, requested)], 1);
+}
+
 void ull_track_fold(uint32_t index, struct ull_shard_entry *shard)
 {
     const struct ull_place *place = &books.places[index];
@@ -319,8 +344,10 @@ static void add_up(const struct ull_place *place, struct sums *sums)
     sums->requested_min = UINT64_MAX;
     for (uint32_t at = place->shards; at != 0; at = books.refs[at - 1].next) {
         const struct ull_shard_entry *shard = books.refs[at - 1].entry;
+        uint64_t shares[ULL_SHARE_COUNT];
+        ull_shard_shares(shard, shares);
         for (unsigned i = 0; i < ULL_SHARE_COUNT; i++)
-            sums->shares[i] += ull_load_relaxed(&shard->shares[i]);
+            sums->shares[i] += shares[i];
         for (unsigned i = 0; i < ULL_BUCKET_COUNT; i++) {
             sums->used[i] += ull_load_relaxed(&shard->used[i]);
             sums->allocations += ull_load_relaxed(&shard->requested[i]);
@@ -332,8 +359,8 @@ static void add_up(const struct ull_place *place, struct sums *sums)
         sums->requested_min = ull_min_u64(sums->requested_min, ull_load_relaxed(&shard->requested_min_bytes));
         sums->allocated_bytes += ull_load_relaxed(&shard->requested_bytes);
     }
-    for (unsigned i = 0; i < ULL_SHARE_COUNT; i++)
-        sums->puts += sums->shares[i];
+    for (unsigned i = 0; i < ULL_BUCKET_COUNT; i++)
+        sums->puts += sums->used[i];
     sums->frees += sums->puts;
 }
 
@@ -357,7 +384,7 @@ static void learn(struct ull_place *place, const struct sums *sums)
     uint64_t learned = ull_learn(place->weights, place->learned_bytes);
     if (learned != place->learned_bytes) {
         ull_store_relaxed(&place->learned_bytes, learned);
-        if (place->generation == books.generation)
+        if (place->generation == books.generation && (place->kind == ULL_KIND_BUFFER || place->kind == ULL_KIND_POOL))
             ull_named_learned(place->site, learned);
     }
 }

@@ -16,9 +16,9 @@
 
 #include <stdbool.h>
 
-enum { ULL_PLACES_MAX = 1 << 14, ULL_PLACE_OTHER = 1 };
+enum { ULL_PLACES_MAX = 1 << 14, ULL_PLACE_UNCOUNTED = 0, ULL_PLACE_OTHER = 1 };
 
-/* A place, in private memory; its index is what blocks hold. 0 is none, 1 stands for those that found the table full. */
+/* A place, in private memory; its index is what blocks hold. 0 is none: nothing is told of it. 1 stands for those that found the table full. */
 struct ull_place {
     const char *file, *function; /* our copies; NULL: known by its address */
     const void *address;         /* a return address in it */
@@ -112,6 +112,13 @@ static inline unsigned ull_bucket_fast(uint64_t bytes)
     return bucket > 0 ? (unsigned)bucket : 0;
 }
 
+static inline void ull_count_unknown(struct ull_shard_entry *shard, uint64_t requested)
+{
+    ull_count(&shard->freed_bytes, requested);
+    ull_count(&shard->unknown_count, 1);
+    ull_count(&shard->unknown_bytes, requested);
+}
+
 /* As ull_share_of(), without a loop; @used at most @requested. */
 static inline unsigned ull_share_fast(uint64_t used, uint64_t requested)
 {
@@ -122,14 +129,22 @@ static inline unsigned ull_share_fast(uint64_t used, uint64_t requested)
     return k >= 6 ? 0 : k >= 1 ? (unsigned)(6 - k) : used * 4 > requested * 3 ? 7 : 6;
 }
 
-static inline __attribute__((always_inline)) void ull_shard_count_put(struct ull_shard_entry *shard, uint64_t requested, uint64_t used)
+/* After ull_shard_count_put(), of a buffer whose size is not that of all others; see ull_shard_shares(). */
+void ull_shard_put_varied(struct ull_shard_entry *shard, uint64_t requested, uint64_t used);
+
+static inline __attribute__((always_inline)) void ull_shard_count_put(
+    struct ull_shard_entry *shard, unsigned bucket, uint64_t requested, uint64_t used)
 {
-    ull_count(&shard->used[ull_bucket_fast(used)], 1);
+    ull_count(&shard->used[bucket], 1);
     ull_count(&shard->used_bytes, used);
     if (__builtin_expect(used > ull_load_relaxed(&shard->used_max_bytes), 0))
         ull_store_relaxed(&shard->used_max_bytes, used);
     ull_count(&shard->freed_bytes, requested);
-    ull_count(&shard->shares[ull_share_fast(used, requested)], 1);
+}
+
+static inline bool ull_shard_is_varied(const struct ull_shard_entry *shard, uint64_t requested)
+{
+    return __builtin_expect(ull_load_relaxed(&shard->put_bytes) != requested, 0);
 }
 
 #endif

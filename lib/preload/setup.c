@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "measure/begin.h"
+#include "preload/pooled.h"
 #include "preload/real.h"
 #include "preload/record.h"
 #include "preload/threads.h"
@@ -126,6 +127,7 @@ __attribute__((constructor)) static void start(void)
 #define LOOK_UP(name, parameters, arguments) *(void **)(void *)&next_##name = dlsym(RTLD_NEXT, #name);
     ULL_USER_CHANGES(LOOK_UP)
 #undef LOOK_UP
+    ull_pooled_begin();
     ull_new_begin();
     ull_mallocx_begin();
     ull_threads_begin();

@@ -63,15 +63,17 @@ static void add_known(struct ull_site *site, const struct ull_shard_entry *shard
     ull_saturating_add(&known->used_bytes, ull_min_u64(shard->used_bytes, requested));
     known->used_max_bytes = ull_max_u64(known->used_max_bytes, shard->used_max_bytes);
     known->granularity_bytes = ull_max_u64(known->granularity_bytes, 1);
+    uint64_t shares[ULL_SHARE_COUNT];
+    ull_shard_shares(shard, shares);
     for (unsigned i = 0; i < ULL_SHARE_COUNT; i++)
-        ull_saturating_add(&known->shares[i], shard->shares[i]);
+        ull_saturating_add(&known->shares[i], shares[i]);
     for (unsigned i = 0; i < ULL_BUCKET_COUNT; i++)
         ull_saturating_add(&known->used[i], shard->used[i]);
 }
 
 static void add_frees(struct ull_making *m, struct ull_site *site, const struct ull_shard_entry *shard)
 {
-    uint64_t told = sum_of(shard->shares, ULL_SHARE_COUNT), frees = told;
+    uint64_t told = sum_of(shard->used, ULL_BUCKET_COUNT), frees = told;
     ull_saturating_add(&frees, shard->unknown_count);
     ull_saturating_add(&site->frees, frees);
     ull_saturating_add(&m->snapshot->totals.frees, frees);

@@ -11,7 +11,7 @@ allowed() {
     lib/measure) echo "base pages ledger measure ullage" ;;
     lib/pool)    echo "base ledger measure pool ullage" ;;
     lib/buffer)  echo "base ledger measure pool buffer ullage" ;;
-    lib/preload) echo "base pages ledger measure preload ullage" ;;
+    lib/preload) echo "base pages ledger measure pool preload ullage" ;;
     lib/view)    echo "base pages ledger/format.h ullage view" ;;
     lib/export)  echo "base ullage view/snapshot.h export" ;;
     tools)       echo "ullage bench/bench.h" ;;
