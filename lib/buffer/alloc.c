@@ -194,7 +194,9 @@ static void *move(const struct ullage_site *site, const void *address, struct ul
     struct ull_block *to = get(site, address, ULL_KIND_REALLOC, bytes, &data);
     if (to == NULL)
         return NULL;
-    memcpy(data, from->data, ull_min_u64(ull_block_room(from), bytes));
+    uint64_t copied = ull_min_u64(ull_block_room(from), bytes);
+    memcpy(data, from->data, copied);
+    to->dirty = ull_dirty_after(to, copied, true); /* whatever its owner will say that he used */
     put_other(from->data, from, 0, false, address);
     return data;
 }

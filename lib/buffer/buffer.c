@@ -178,6 +178,7 @@ static int grow(struct ullage_buffer **b, size_t want_bytes, size_t keep_bytes)
         return -errno;
     ull_store_relaxed(&block->refs, 1U);
     memcpy(block->data, old->data, keep_bytes);
+    block->dirty = ull_dirty_after(block, keep_bytes, true); /* whatever its owner will say that he used */
     if (block->site > ULL_PLACE_OTHER)
         ull_track_regrown(block->site);
     uint64_t noted = ull_noted(old);

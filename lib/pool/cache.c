@@ -404,3 +404,28 @@ void ull_caches_rebuild(void)
         cache->entry = NULL;
     }
 }
+
+/* Blocks of this cache that are out of their slabs' lists: after a rebuild, those that the program has. */
+static uint64_t count_out(uint32_t index)
+{
+    uint64_t out = 0;
+    for (uint32_t i = 0; i < ull_slab_count(); i++)
+        if (ull_slab_at(i)->cache == index && ull_slab_at(i)->state == ULL_SLAB_USED)
+            out += ull_slab_at(i)->out;
+    return out;
+}
+
+void ull_caches_settle(void)
+{
+    for (uint32_t i = ULL_CACHE_FIRST_POOL; i < ull_caches_end; i++) {
+        struct ull_cache *cache = &ull_caches[i];
+        if (!cache->used || (cache->flags & ULLAGE_POOL_ADAPTIVE) != 0)
+            continue;
+        uint64_t out = count_out(i), idle = ull_minus_clamped(cache->made - cache->unmade, out);
+        if (cache->budget != NULL && idle > 0)
+            ull_budget_give(cache->budget, idle * cache->stride);
+        cache->unmade += idle;
+        cache->gets = out; /* threads' own counts were emptied with them */
+        cache->puts = 0;
+    }
+}

@@ -129,7 +129,14 @@ uint64_t ull_cache_retained(const struct ull_cache *cache);
 /* Brings a pool's entry in the ledger up to date; nothing of a size class. */
 void ull_cache_publish(struct ull_cache *cache, const struct ullage_pool_counts *counts);
 
-/* In a forked child, after the slabs: depots are empty, locks are open. */
+/* Its buffers hold objects of the program's between a put and the next get. */
+static inline bool ull_cache_builds(const struct ull_cache *cache)
+{
+    return cache->init != NULL || cache->fini != NULL;
+}
+
+/* In a forked child, before the slabs: depots are empty, locks are open. And after them: what is idle is charged no more. */
 void ull_caches_rebuild(void);
+void ull_caches_settle(void);
 
 #endif

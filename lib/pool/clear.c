@@ -6,9 +6,11 @@
 
 #include "base/arith.h"
 #include "measure/named.h"
+#include "pool/source.h"
 
 #include <string.h>
 
+/* Of our own mapping alone is it known that a page which is not there reads as zero. */
 /* From here up asking the kernel (about 1 us) is cheaper than clearing. Our measure: 64 KiB take 2 us to clear, in cache. */
 #define ASK_BYTES UINT64_C(131072)
 
@@ -19,7 +21,7 @@ uint64_t ull_block_room(const struct ull_block *block)
 
 void ull_clear(void *data, uint64_t bytes)
 {
-    if (bytes >= ASK_BYTES && ull_cache_of_class(ull_class_for(bytes))->source.zeroed)
+    if (bytes >= ASK_BYTES && ull_cache_of_class(ull_class_for(bytes))->source.map == ull_source_mmap.map)
         bytes = ull_min_u64(bytes, ull_named_written(data, bytes));
     memset(data, 0, bytes);
 }

@@ -41,13 +41,14 @@ static inline __attribute__((always_inline)) struct ull_block *ull_get_hot(
     struct ull_pool_thread *self = ull_pool_self;
     if (ull_unlikely(ull_load_relaxed(&self->busy)))
         return NULL;
+    ull_enter_pool(self); /* before the line is read: a signal handler may make it another */
     struct ull_line *line = &self->lines[place];
     struct ull_shard_entry *shard = line->shard;
-    if (ull_unlikely(line->bytes != bytes || shard == NULL || (pool != 0 && line->front != &self->fronts[pool])))
+    if (ull_unlikely(line->bytes != bytes || shard == NULL || (pool != 0 && line->front != &self->fronts[pool])
+            || --self->until_sample == 0)) {
+        ull_leave_pool(self);
         return NULL;
-    if (ull_unlikely(--self->until_sample == 0))
-        return NULL;
-    ull_enter_pool(self);
+    }
     struct ull_block *block = ull_pop(self, line->front, pool != 0 ? ULL_BLOCK_BUILT : 0, data);
     if (ull_likely(block != NULL)) {
         ull_shard_count_get(shard, line->requested, bytes);

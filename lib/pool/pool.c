@@ -325,7 +325,7 @@ void *ullage_pool_get(struct ullage_pool *pool)
 
 static uint32_t free_state(const struct ullage_pool *pool)
 {
-    return ULL_BLOCK_FREE | (pool->cache->init != NULL ? ULL_BLOCK_BUILT : 0);
+    return ULL_BLOCK_FREE | (ull_cache_builds(pool->cache) ? ULL_BLOCK_BUILT : 0);
 }
 
 static void put_own(struct ullage_pool *pool, struct ull_block *block, uint64_t used, bool declared, const void *by)

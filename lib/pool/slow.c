@@ -12,6 +12,7 @@
 #include "base/misuse.h"
 #include "base/sys.h"
 #include "measure/named.h"
+#include "pool/clear.h"
 #include "pool/debug.h"
 #include "pool/decay.h"
 #include "pool/leak.h"
@@ -139,6 +140,16 @@ static struct ull_block *take(struct ull_cache *cache, struct ull_front *front, 
     return sp->block;
 }
 
+/* What lies idle in any pool of that budget. */
+static bool squeeze_budget(struct ull_pool_thread *self, const struct ullage_budget *budget)
+{
+    bool any = false;
+    for (uint32_t i = ULL_CACHE_FIRST_POOL; i < ull_load_acquire(&ull_caches_end); i++)
+        if (ull_load_acquire(&ull_caches[i].used) && ull_caches[i].budget == budget && ull_decay_squeeze(self, i, i + 1))
+            any = true;
+    return any;
+}
+
 /* Memory may lie idle where it is of no use just now: in the same cache if a budget is short, else in any. */
 static struct ull_block *take_after_trim(
     struct ull_pool_thread *self, struct ull_cache *cache, struct ull_front *front, uint64_t bytes, int *error)
@@ -146,8 +157,7 @@ static struct ull_block *take_after_trim(
     struct ull_block *block = take(cache, front, bytes, error);
     if (block != NULL || (*error != -ENOMEM && *error != -ENOBUFS))
         return block;
-    bool one = *error == -ENOBUFS;
-    if (ull_decay_squeeze(self, one ? cache->index : 0, one ? cache->index + 1 : ULL_CACHES_MAX))
+    if (*error == -ENOMEM ? ull_decay_squeeze(self, 0, ULL_CACHES_MAX) : squeeze_budget(self, cache->budget))
         block = take(cache, front, bytes, error);
     return block;
 }
@@ -166,7 +176,8 @@ static struct ull_shard_entry *shard_of(struct ull_pool_thread *self, uint32_t p
     if (self == NULL)
         return NULL;
     if (self->lines[place].shard == NULL && !self->untracked)
-        self->lines[place] = (struct ull_line) { .shard = ull_track_shard(place, self->id), .bytes = UINT64_MAX };
+        self->lines[place] = (struct ull_line) { .shard = ull_track_shard(place, self->id), .bytes = UINT64_MAX,
+            .front = &ull_no_front }; /* also for who asks for so much */
     return self->lines[place].shard;
 }
 
@@ -342,7 +353,7 @@ bool ull_may_put(struct ull_block *block, const void *by)
 /* A live block of nobody any more: counted, marked, filled where it is to be watched. */
 static void set_free(struct ull_pool_thread *self, struct ull_cache *cache, struct ull_block *block, uint64_t used, bool declared)
 {
-    bool followed = (block->state & ULL_BLOCK_FOLLOWED) != 0, built = cache->init != NULL && block->pad == 0;
+    bool followed = (block->state & ULL_BLOCK_FOLLOWED) != 0, built = ull_cache_builds(cache) && block->pad == 0;
     if ((block->state & ULL_BLOCK_NOTED) != 0) {
         used = declared ? ull_max_u64(used, block->used) : block->used;
         declared = true;
@@ -351,9 +362,9 @@ static void set_free(struct ull_pool_thread *self, struct ull_cache *cache, stru
         count_put(self, block, used, declared);
     block->dirty = ull_dirty_after(block, used, declared);
     ull_store_release(&block->state, (uint32_t)(ULL_BLOCK_FREE | (built ? ULL_BLOCK_BUILT : 0)));
-    if (ull_pool_settings.debug && cache->init == NULL)
-        ull_debug_put(block, cache->object_bytes, used, declared);
-    else if (followed && cache->init == NULL)
+    if (ull_pool_settings.debug && !ull_cache_builds(cache))
+        ull_debug_put(block, ull_block_room(block), used, declared);
+    else if (followed && !ull_cache_builds(cache))
         ull_edge_put(block, declared ? used : ULL_EDGES_BYTES);
 }
 
@@ -361,11 +372,10 @@ static void set_free(struct ull_pool_thread *self, struct ull_cache *cache, stru
 static void put(struct ull_block *block, uint64_t used, bool declared)
 {
     struct ull_cache *cache = &ull_caches[block->cache];
-    bool large = block->cache == ULL_CLASS_LARGE;
     if ((block->state & ULL_BLOCK_FOLLOWED) != 0)
         ull_leak_forget(block);
     struct ull_pool_thread *self = ull_thread_enter();
-    set_free(self, cache, block, used, declared && !(large && ull_pool_settings.debug));
+    set_free(self, cache, block, used, declared);
     keep(self, cache, block);
     ull_decay_look(self);
     ull_thread_leave(self);
@@ -415,6 +425,7 @@ void ull_recount(const struct ull_want *want, struct ull_block *block)
     ull_store_relaxed(&block->state, block->state & ~(uint32_t)ULL_BLOCK_INHERITED);
     block->site = ull_pool_settings.untracked ? ULL_PLACE_UNCOUNTED : place_of(want);
     block->requested = want->bytes;
+    block->dirty = ull_dirty_after(block, used, noted);
     block->used = ull_min_u64(used, want->bytes);
     count_get(self, block->site, want->bytes);
     ull_thread_leave(self);

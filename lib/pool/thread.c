@@ -75,6 +75,7 @@ static void *map_books(size_t bytes)
 
 /* Where the stack pointer of an empty front points: whoever looks above it finds no buffer. */
 static struct ull_entry nothing;
+struct ull_front ull_no_front = { .sp = &nothing, .base = &nothing, .limit = &nothing };
 
 void ull_front_mend(struct ull_front *front)
 {
@@ -272,6 +273,7 @@ static void rebuild(void)
         all.threads[i]->index = i;
     ull_caches_rebuild();
     ull_slabs_rebuild();
+    ull_caches_settle();
     ull_track_forget();
     ull_leak_forked();
     ull_decay_forked();

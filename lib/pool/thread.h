@@ -37,6 +37,8 @@ _Static_assert(sizeof(struct ull_front) == 64, "a line of the cache each");
 
 enum ull_thread_kind { ULL_THREAD_NONE, ULL_THREAD_COLD, ULL_THREAD_OWN, ULL_THREAD_DEAD };
 
+extern struct ull_front ull_no_front __attribute__((visibility("hidden"))); /* always empty, and always full */
+
 /* What a thread remembers of a place: nearly all ask for the same size each time. */
 struct ull_line {
     struct ull_shard_entry *shard; /* NULL: not met yet */

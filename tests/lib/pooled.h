@@ -155,7 +155,8 @@ static inline void count_threads(struct census *census, uint32_t cache)
         if (front == NULL || front->loaded == NULL)
             continue;
         count_magazine(census, front->loaded, (uint32_t)(front->sp - front->loaded->entries));
-        count_magazine(census, front->previous, front->previous->count);
+        if (front->previous != NULL)
+            count_magazine(census, front->previous, front->previous->count);
     }
 }
 
