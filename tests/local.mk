@@ -13,7 +13,7 @@ BATS_LOG_DRIVER = $(TEST_LOG_DRIVER)
 BATS_LOG_COMPILER = $(top_srcdir)/tests/lib/bats-tap.sh
 
 ## ---- units ----
-UNIT_TESTS = test_base test_bench_format test_bench_result test_budget test_chain test_flag test_format test_ledger test_misuse test_pools test_sampling test_shards test_span test_stats test_trial test_view
+UNIT_TESTS = test_alloc test_alloc_misuse test_base test_bench_format test_bench_result test_budget test_chain test_flag test_format test_ledger test_misuse test_pools test_sampling test_shards test_span test_stats test_trial test_view
 if WITH_CRITERION
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -22,6 +22,14 @@ unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/lib -DTOP_SRCDIR=\"$(abs_to
 unit_cflags = $(AM_CFLAGS) $(CRITERION_CFLAGS) $(JANSSON_CFLAGS)
 write_libs = libull-write.la $(CRITERION_LIBS)
 view_libs = libull-view.la libull-write.la $(JANSSON_LIBS) $(CRITERION_LIBS)
+test_alloc_SOURCES = tests/unit/test_alloc.c tests/lib/pooled.h tests/lib/scratch.h
+test_alloc_CPPFLAGS = $(unit_cppflags)
+test_alloc_CFLAGS = $(unit_cflags)
+test_alloc_LDADD = $(write_libs)
+test_alloc_misuse_SOURCES = tests/unit/test_alloc_misuse.c tests/lib/pooled.h tests/lib/scratch.h
+test_alloc_misuse_CPPFLAGS = $(unit_cppflags)
+test_alloc_misuse_CFLAGS = $(unit_cflags)
+test_alloc_misuse_LDADD = $(write_libs)
 test_base_SOURCES = tests/unit/test_base.c
 test_base_CPPFLAGS = $(unit_cppflags)
 test_base_CFLAGS = $(unit_cflags)
@@ -99,6 +107,12 @@ TESTS += race_ledger
 race_ledger_SOURCES = tests/race/race_ledger.c tests/race/tap.h tests/lib/scratch.h
 race_ledger_CPPFLAGS = $(unit_cppflags)
 race_ledger_LDADD = libull-view.la libull-write.la
+
+check_PROGRAMS += race_pool
+TESTS += race_pool
+race_pool_SOURCES = tests/race/race_pool.c tests/race/tap.h tests/lib/pooled.h tests/lib/scratch.h
+race_pool_CPPFLAGS = $(unit_cppflags)
+race_pool_LDADD = libull-write.la
 
 check_PROGRAMS += race_profile
 TESTS += race_profile

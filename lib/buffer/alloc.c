@@ -147,13 +147,16 @@ static __attribute__((noinline)) void put_other(void *p, struct ull_block *block
 
 void ullage_free(void *p)
 {
-    put_other(p, ull_block_quickly(p), 0, false, CALLER);
+    struct ull_block *block = ull_block_quickly(p);
+    if (ull_likely(block != NULL && ull_put_hot(block, p, 0, false, CALLER, ULL_BLOCK_LIVE, ULL_BLOCK_FREE)))
+        return;
+    put_other(p, block, 0, false, CALLER);
 }
 
 void ullage_free_used(void *p, size_t used_bytes)
 {
     struct ull_block *block = ull_block_quickly(p);
-    if (ull_likely(block != NULL && ull_put_hot(block, p, used_bytes, CALLER, ULL_BLOCK_LIVE, ULL_BLOCK_FREE)))
+    if (ull_likely(block != NULL && ull_put_hot(block, p, used_bytes, true, CALLER, ULL_BLOCK_LIVE, ULL_BLOCK_FREE)))
         return;
     put_other(p, block, used_bytes, true, CALLER);
 }

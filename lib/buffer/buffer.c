@@ -151,7 +151,7 @@ void ullage_buffer_put(struct ullage_buffer *b, size_t used_bytes)
         if (!put_shared(block, used_bytes))
             return;
     }
-    if (ull_unlikely(!ull_put_hot(block, block->data, used_bytes, CALLER, ULL_BLOCK_LIVE, ULL_BLOCK_FREE)))
+    if (ull_unlikely(!ull_put_hot(block, block->data, used_bytes, true, CALLER, ULL_BLOCK_LIVE, ULL_BLOCK_FREE)))
         put_other(block, used_bytes, CALLER);
 }
 

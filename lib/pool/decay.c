@@ -14,7 +14,8 @@
  *   4. the magazines are taken, and the lock is given back.
  * One barrier serves all fronts of all threads. Without membarrier (before Linux 4.14, or forbidden) nothing is taken.
  *
- * Lock: `deciding`, only tried for; then threads; then a thread's own, only tried for.
+ * Locks, in order: `deciding`, which slow paths only try for; the caller's own; threads; others' own, only tried for (but for a
+ * pool that ends: nobody is on a slow path of its then for long).
  */
 #include "config.h"
 
@@ -226,11 +227,11 @@ size_t ull_decay_trim(uint32_t first, uint32_t end, uint64_t keep_bytes)
 {
     if (!ull_slow_enter())
         return 0;
+    pthread_mutex_lock(&decay.deciding); /* before a lock of a thread, always; those who have one only try */
     struct ull_pool_thread *self = ull_thread_enter();
-    pthread_mutex_lock(&decay.deciding);
     size_t bytes = trim(self, first, (uint32_t)ull_min_u64(end, caches_end()), keep_bytes);
-    pthread_mutex_unlock(&decay.deciding);
     ull_thread_leave(self);
+    pthread_mutex_unlock(&decay.deciding);
     ull_slow_leave();
     return bytes;
 }
@@ -246,8 +247,8 @@ bool ull_decay_squeeze(struct ull_pool_thread *self, uint32_t first, uint32_t en
 
 void ull_decay_abandon(struct ull_cache *cache)
 {
-    struct ull_pool_thread *self = ull_thread_enter();
     pthread_mutex_lock(&decay.deciding);
+    struct ull_pool_thread *self = ull_thread_enter();
     ull_threads_lock();
     for (uint32_t i = 0; i < ull_threads_count(); i++) {
         struct ull_pool_thread *thread = ull_thread_at(i);
@@ -264,8 +265,8 @@ void ull_decay_abandon(struct ull_cache *cache)
     }
     ull_threads_unlock();
     ull_depot_trim(cache, 0);
-    pthread_mutex_unlock(&decay.deciding);
     ull_thread_leave(self);
+    pthread_mutex_unlock(&decay.deciding);
 }
 
 /* ---- the background thread ---- */

@@ -87,10 +87,11 @@ static inline __attribute__((always_inline)) bool ull_push(struct ull_front *fro
 }
 
 /*
- * Puts a buffer whose state is @live, of which @used bytes were needed; @free: its state then. False: try ull_put_any().
+ * Puts a buffer whose state is @live, of which @used bytes were needed if that is @declared; @free: its state then. False: try
+ * ull_put_any().
  */
 static inline __attribute__((always_inline)) bool ull_put_hot(
-    struct ull_block *block, void *data, uint64_t used, const void *by, uint32_t live, uint32_t free)
+    struct ull_block *block, void *data, uint64_t used, bool declared, const void *by, uint32_t live, uint32_t free)
 {
     struct ull_pool_thread *self = ull_pool_self;
     if (ull_unlikely(ull_load_relaxed(&self->busy) || ull_load_relaxed(&block->state) != live))
@@ -98,13 +99,19 @@ static inline __attribute__((always_inline)) bool ull_put_hot(
     struct ull_front *front = &self->fronts[block->cache];
     struct ull_shard_entry *shard = self->lines[block->site].shard;
     uint64_t requested = block->requested;
-    if (ull_unlikely(shard == NULL || ull_shard_is_varied(shard, requested) || used > requested || block->dirty <= used))
+    if (ull_unlikely(shard == NULL))
+        return false;
+    if (ull_unlikely(declared && (ull_shard_is_varied(shard, requested) || used > requested || block->dirty <= used)))
         return false;
     ull_enter_pool(self);
     block->put_by = by;
+    if (!declared)
+        block->dirty = ULL_DIRTY_UNKNOWN;
     bool pushed = ull_push(front, block, data, free);
-    if (ull_likely(pushed))
+    if (ull_likely(pushed) && declared)
         ull_shard_count_put(shard, ull_bucket_fast(used), requested, used);
+    else if (ull_likely(pushed))
+        ull_count_unknown(shard, requested);
     ull_leave_pool(self);
     return pushed;
 }

@@ -9,7 +9,7 @@
 #include "base/sys.h"
 #include "measure/named.h"
 #include "pool/cache.h"
-#include "pool/track.h"
+#include "pool/thread.h"
 #include "ullage/profile.h"
 
 #include <errno.h>
@@ -106,6 +106,8 @@ int ullage_leaks_report(int fd, uint32_t older_ms)
 {
     uint64_t now = ull_sys_monotonic_ns(), older = (uint64_t)older_ms * 1000000;
     int found = 0, error = 0;
+    if (!ull_slow_enter())
+        return -EDEADLK;
     pthread_mutex_lock(&all.lock);
     for (uint32_t i = 0; i < all.count && error == 0; i++) {
         const struct followed *one = &all.slots[i];
@@ -115,5 +117,6 @@ int ullage_leaks_report(int fd, uint32_t older_ms)
         error = write_line(fd, one, now);
     }
     pthread_mutex_unlock(&all.lock);
+    ull_slow_leave();
     return error != 0 ? error : found;
 }

@@ -41,6 +41,7 @@ struct ullage_pool {
     uint32_t flags;
     struct ull_cache *cache; /* also of an adaptive one, which leaves it empty: for its index, name and budget */
     uint32_t index;
+    uint32_t free_state;     /* of an object that was put */
     bool plain;              /* neither adaptive nor with a reset: its puts may take the hot path */
     uint32_t place;          /* adaptive: where its uses are counted */
     uint64_t object_bytes;
@@ -127,6 +128,7 @@ static void set_up(struct ullage_pool *pool, uint32_t index, const struct ullage
     pool->ctx = opt->ctx;
     pool->cache = &ull_caches[index];
     set_up_cache(pool->cache, index, opt, pool->name);
+    pool->free_state = ULL_BLOCK_FREE | (ull_cache_builds(pool->cache) ? ULL_BLOCK_BUILT : 0);
     if ((opt->flags & ULLAGE_POOL_ADAPTIVE) != 0) {
         struct ullage_site site = { pool->name, "ullage_pool_get", index, 0 };
         pool->place = ull_place_of_site(&site, ULL_KIND_POOL, address);
@@ -139,7 +141,8 @@ int ullage_pool_create(struct ullage_pool **out, const struct ullage_pool_option
     ull_settings_begin();
     if (out == NULL || !is_valid(opt))
         return -EINVAL;
-    ull_pool_check_fork();
+    if (!ull_slow_enter())
+        return -EDEADLK;
     pthread_mutex_lock(&all.lock);
     uint32_t index = free_index();
     if (index != 0) {
@@ -149,6 +152,7 @@ int ullage_pool_create(struct ullage_pool **out, const struct ullage_pool_option
     pthread_mutex_unlock(&all.lock);
     if (index != 0)
         ull_pool_publish(&ull_caches[index]);
+    ull_slow_leave();
     return index != 0 ? 0 : all.pools == NULL ? -ENOMEM : -ENOSPC;
 }
 
@@ -287,6 +291,10 @@ static __attribute__((noinline)) void *get_other(struct ullage_pool *pool, const
     const struct ull_want want = { .site = site, .address = address, .kind = ULL_KIND_POOL, .cache = pool->index,
         .bytes = pool->object_bytes };
     block = ull_get_any(place, pool->object_bytes, pool->index);
+    if (block != NULL) {
+        ull_count(&ull_pool_self->fronts[pool->index].gets, 1);
+        return block->data;
+    }
     while (block == NULL) {
         block = ull_get_slow(&want);
         if (block == NULL && !wait_for_budget(pool))
@@ -323,20 +331,18 @@ void *ullage_pool_get(struct ullage_pool *pool)
 
 /* ---- put ---- */
 
-static uint32_t free_state(const struct ullage_pool *pool)
-{
-    return ULL_BLOCK_FREE | (ull_cache_builds(pool->cache) ? ULL_BLOCK_BUILT : 0);
-}
-
 static void put_own(struct ullage_pool *pool, struct ull_block *block, uint64_t used, bool declared, const void *by)
 {
     if (!ull_may_put(block, by))
         return;
     if (pool->reset != NULL)
         pool->reset(pool->ctx, block->data);
-    ull_add_relaxed(&pool->cache->puts, UINT64_C(1));
-    if (!ull_put_any(block, used, declared, by, ULL_BLOCK_LIVE | ULL_BLOCK_OBJECT, free_state(pool)))
+    if (ull_put_any(block, used, declared, by, ULL_BLOCK_LIVE | ULL_BLOCK_OBJECT, pool->free_state)) {
+        ull_count(&ull_pool_self->fronts[pool->index].puts, 1);
+    } else {
+        ull_add_relaxed(&pool->cache->puts, UINT64_C(1));
         ull_put_slow(block, used, declared, by);
+    }
 }
 
 /* Whatever the hot path does not do. */
@@ -353,19 +359,25 @@ static __attribute__((noinline)) void put_other(
         put_own(pool, block, used, declared, by);
 }
 
+static inline __attribute__((always_inline)) void put(
+    struct ullage_pool *pool, void *object, uint64_t used, bool declared, const void *by)
+{
+    struct ull_block *block = ull_block_quickly(object);
+    if (ull_likely(block != NULL && pool->magic == POOL_MAGIC && block->cache == pool->index && pool->plain
+            && ull_put_hot(block, object, used, declared, by, ULL_BLOCK_LIVE | ULL_BLOCK_OBJECT, pool->free_state)))
+        ull_count(&ull_pool_self->fronts[pool->index].puts, 1);
+    else
+        put_other(pool, object, block, used, declared, by);
+}
+
 void ullage_pool_put(struct ullage_pool *pool, void *object)
 {
-    put_other(pool, object, ull_block_quickly(object), 0, false, CALLER);
+    put(pool, object, 0, false, CALLER);
 }
 
 void ullage_pool_put_used(struct ullage_pool *pool, void *object, size_t used_bytes)
 {
-    struct ull_block *block = ull_block_quickly(object);
-    if (ull_likely(block != NULL && pool->magic == POOL_MAGIC && block->cache == pool->index && pool->plain
-            && ull_put_hot(block, object, used_bytes, CALLER, ULL_BLOCK_LIVE | ULL_BLOCK_OBJECT, free_state(pool))))
-        ull_count(&ull_pool_self->fronts[pool->index].puts, 1);
-    else
-        put_other(pool, object, block, used_bytes, true, CALLER);
+    put(pool, object, used_bytes, true, CALLER);
 }
 
 /* ---- the rest ---- */
@@ -416,7 +428,10 @@ int ullage_pool_counts(const struct ullage_pool *pool, struct ullage_pool_counts
         return -EINVAL;
     if (!is_pool(pool, CALLER))
         return -EINVAL;
+    if (!ull_slow_enter())
+        return -EDEADLK;
     count(pool, out);
+    ull_slow_leave();
     return 0;
 }
 
@@ -446,27 +461,37 @@ static bool has_objects_out(struct ullage_pool *pool)
     return true;
 }
 
+/* The entry stays: what was counted is of the process. */
+static void publish_end(struct ull_cache *cache)
+{
+    struct ull_pool_entry *entry = cache->entry;
+    if (entry == NULL)
+        return;
+    ull_store_relaxed(&entry->retained_bytes, UINT64_C(0));
+    ull_store_relaxed(&entry->unmade_count, ull_load_relaxed(&cache->unmade));
+    ull_store_relaxed(&entry->slab_bytes, ull_load_relaxed(&cache->mapped_bytes));
+    ull_store_release(&entry->destroyed, UINT64_C(1));
+}
+
 void ullage_pool_destroy(struct ullage_pool *pool)
 {
     if (pool == NULL || !is_pool(pool, CALLER) || has_objects_out(pool))
         return;
     struct ull_cache *cache = pool->cache;
-    ull_pool_publish(cache); /* while threads still have their counts */
     if (!ull_slow_enter())
         return; /* in a signal handler inside of us: as with any call, nothing is done */
+    ull_pool_publish(cache); /* while threads still have their counts */
     ull_decay_abandon(cache);
     ull_slow_leave();
     ull_cache_await_burial(cache);
-    struct ull_pool_entry *entry = cache->entry;
-    if (entry != NULL) {
-        ull_store_relaxed(&entry->retained_bytes, UINT64_C(0));
-        ull_store_relaxed(&entry->slab_bytes, ull_load_relaxed(&cache->mapped_bytes));
-        ull_store_release(&entry->destroyed, UINT64_C(1));
-    }
+    publish_end(cache);
+    if (!ull_slow_enter())
+        return;
     pthread_mutex_lock(&all.lock);
     ull_store_release(&cache->used, 0U);
     pool->magic = 0;
     pthread_mutex_unlock(&all.lock);
+    ull_slow_leave();
 }
 
 void ull_pools_forked(void)

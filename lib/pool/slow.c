@@ -376,7 +376,10 @@ static void put(struct ull_block *block, uint64_t used, bool declared)
         ull_leak_forget(block);
     struct ull_pool_thread *self = ull_thread_enter();
     set_free(self, cache, block, used, declared);
-    keep(self, cache, block);
+    if (ull_unlikely(cache->init != NULL && block->pad != 0))
+        ull_cache_give_one(cache, block); /* init failed: magazines hold objects alone, because the hot path does not look */
+    else
+        keep(self, cache, block);
     ull_decay_look(self);
     ull_thread_leave(self);
 }

@@ -130,6 +130,7 @@ static void at_thread_end(void *thread)
     struct ull_pool_thread *self = thread;
     if (self != ull_pool_self || self->kind != ULL_THREAD_OWN)
         return;
+    inside = true; /* a signal handler of this thread is refused */
     leave(self);
     ull_pool_self = (struct ull_pool_thread *)(void *)&dead;
     pthread_mutex_lock(&all.lock);
@@ -139,6 +140,7 @@ static void at_thread_end(void *thread)
     self->kind = ULL_THREAD_NONE;
     ull_leave_pool(self);
     pthread_mutex_unlock(&all.lock);
+    ull_slow_leave();
 }
 
 /* ---- its beginning ---- */
