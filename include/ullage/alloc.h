@@ -10,11 +10,13 @@
  * Errors: NULL, and errno: ENOMEM (also count times size past what a size_t holds), EINVAL (alignment), ENOBUFS (budget),
  * EDEADLK (a signal handler that interrupted one of these calls in its own thread). Misuse - a second free, a pointer that
  * is not ours, a free of a buffer that is in flight, a write after the free - ends the program with a message that names
- * both places, or is reported and left without effect: see ullage_alloc_options. It is never carried out.
+ * both places, or is reported and left without effect: see ullage_alloc_options. It is never carried out; but of two threads that
+ * free the same buffer at the same instant both may pass, because a free costs no atomic exchange.
  *
  * Threads: any, all calls. fork: a child has copies of all buffers and may free them. Signal handlers: one that calls
- * nothing of this header may interrupt anywhere; see EDEADLK for one that does. Needs no setting up. Link with:
- * pkg-config --libs ullage. Since: 0.1
+ * nothing of this header may interrupt anywhere; see EDEADLK for one that does. What forks inside a handler calls _exit or exec
+ * there. System calls, for filters: mmap, munmap, madvise, mprotect, futex, membarrier, gettid, clock_gettime, ioctl and read of
+ * /proc/self/pagemap, and those of the ledger. Needs no setting up. Link with: pkg-config --libs ullage. Since: 0.1
  */
 #ifndef ULLAGE_ALLOC_H
 #define ULLAGE_ALLOC_H
@@ -49,7 +51,7 @@ void *ullage_calloc(size_t count, size_t bytes);
  * ullage_realloc() - change a buffer's size; in place where its size class allows
  * @p:     NULL: as ullage_malloc()
  * @bytes: 0: frees @p and returns NULL, as glibc's does
- * Returns: the buffer, contents kept up to the smaller size; NULL: @p is as it was
+ * Returns: the buffer, contents kept up to the smaller size; NULL: @p is as it was (EBUSY: it is in flight, which is misuse)
  */
 void *ullage_realloc(void *p, size_t bytes);
 

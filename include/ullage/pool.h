@@ -32,7 +32,7 @@ enum ullage_pool_flags {
     ULLAGE_POOL_WAIT = 2, /**< where the budget is used up, get waits instead of failing */
 };
 
-/** Zero means default. Callbacks run without locks, and must not call the same pool. */
+/** Zero means default. Callbacks run without locks of the library's, and must not call the same pool. */
 struct ullage_pool_options {
     size_t size;
     const char *name;     /**< in reports; up to 63 bytes; copied. NULL: "pool" */
@@ -45,7 +45,7 @@ struct ullage_pool_options {
     void *ctx;
     size_t max_retained_bytes; /**< idle, magazines included; 0: as much as ullage_alloc_options allows in all */
     uint32_t decay_ms;         /**< 0: as ullage_alloc_options */
-    struct ullage_budget *budget; /**< charged for what the pool holds, idle or not, before it is taken; NULL: none */
+    struct ullage_budget *budget; /**< charged for what the pool holds, idle or not, before it is taken (adaptive: for what is out); NULL: none */
     const struct ullage_source *source; /**< of slabs; copied; NULL: the allocator's */
 };
 #define ULLAGE_POOL_OPTIONS_INIT { .size = sizeof(struct ullage_pool_options) }
@@ -64,7 +64,7 @@ void ullage_pool_destroy(struct ullage_pool *pool);
 
 /**
  * ullage_pool_get() - an object, put before or new
- * Returns: NULL and errno: ENOMEM; ENOBUFS (budget); EDEADLK (see alloc.h); what init failed with
+ * Returns: NULL and errno: ENOMEM; ENOBUFS, EMSGSIZE (budget); EDEADLK (see alloc.h); what init failed with
  */
 void *ullage_pool_get(struct ullage_pool *pool);
 void *ullage_pool_get_at(const struct ullage_site *site, struct ullage_pool *pool);

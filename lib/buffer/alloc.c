@@ -179,7 +179,7 @@ void ullage_note_used(void *p, size_t used_bytes)
     }
     if (used_bytes > ull_noted(block)) {
         block->used = used_bytes;
-        ull_store_relaxed(&block->state, block->state | ULL_BLOCK_NOTED);
+        ull_block_set(block, ULL_BLOCK_NOTED);
     }
     if (ull_unlikely((block->state & ULL_BLOCK_FOLLOWED) != 0))
         ull_leak_touch(block, CALLER);
@@ -199,7 +199,7 @@ static void *move(const struct ullage_site *site, const void *address, struct ul
         return NULL;
     uint64_t copied = ull_min_u64(ull_block_room(from), bytes);
     memcpy(data, from->data, copied);
-    to->dirty = ull_dirty_after(to, copied, true); /* whatever its owner will say that he used */
+    ull_block_moved(to, from, copied);
     put_other(from->data, from, 0, false, address);
     return data;
 }
@@ -221,8 +221,16 @@ static void *resize(const struct ullage_site *site, const void *address, void *p
         put_other(p, block, 0, false, address);
         return NULL;
     }
+    if ((ull_load_relaxed(&block->state) & (ULL_BLOCK_IN_FLIGHT | ULL_BLOCK_DEFERRED | ULL_BLOCK_ORPHANED)) != 0) {
+        if ((ull_load_relaxed(&block->state) & ULL_BLOCK_IN_FLIGHT) != 0)
+            ull_misuse_in_flight(block, address);
+        else
+            ull_misuse_twice(block, address);
+        errno = EBUSY;
+        return NULL;
+    }
     /* In place: it fits, and a smaller class would save less than half. */
-    if (bytes > ull_block_room(block) || bytes < ull_block_room(block) / 2 || (block->state & ULL_BLOCK_FOLLOWED) != 0)
+    if (bytes > ull_block_room(block) || bytes < ull_block_room(block) / 2)
         return move(site, address, block, bytes);
     const struct ull_want want = { .site = site, .address = address, .kind = ULL_KIND_REALLOC, .cache = block->cache,
         .bytes = bytes };
@@ -247,23 +255,31 @@ int ullage_in_flight_begin(void *p)
     struct ull_block *block = live_block(p);
     if (block == NULL)
         return -EINVAL;
-    if (block->flights == UINT16_MAX)
-        return -EOVERFLOW;
-    block->flights++;
-    ull_store_relaxed(&block->state, block->state | ULL_BLOCK_IN_FLIGHT);
+    uint16_t flights = ull_load_relaxed(&block->flights);
+    do
+        if (flights == UINT16_MAX)
+            return -EOVERFLOW;
+    while (!ull_cas_acq_rel(&block->flights, &flights, (uint16_t)(flights + 1)));
+    ull_block_set(block, ULL_BLOCK_IN_FLIGHT);
     return 0;
 }
 
 int ullage_in_flight_end(void *p)
 {
     struct ull_block *block = live_block(p);
-    if (block == NULL || block->flights == 0)
-        return -EINVAL;
-    if (--block->flights > 0)
+    uint16_t flights = block != NULL ? ull_load_relaxed(&block->flights) : 0;
+    do
+        if (flights == 0)
+            return -EINVAL;
+    while (!ull_cas_acq_rel(&block->flights, &flights, (uint16_t)(flights - 1)));
+    if (flights > 1)
         return 0;
-    uint32_t state = ull_load_relaxed(&block->state);
-    ull_store_relaxed(&block->state, state & ~(uint32_t)(ULL_BLOCK_IN_FLIGHT | ULL_BLOCK_ORPHANED));
-    if ((state & ULL_BLOCK_ORPHANED) != 0)
+    uint32_t state = ull_block_clear(block, ULL_BLOCK_IN_FLIGHT | ULL_BLOCK_ORPHANED);
+    if ((state & ULL_BLOCK_ORPHANED) == 0)
+        return 0;
+    if (is_foreign(block))
+        ull_pool_came_back(block);
+    else
         ull_put_slow(block, 0, false, block->put_by);
     return 0;
 }

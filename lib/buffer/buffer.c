@@ -119,7 +119,7 @@ struct ullage_buffer *ullage_buffer_ref(struct ullage_buffer *b)
     if (ull_load_acquire(&block->refs) == 1 && (block->state & ULL_BLOCK_NOTED) == 0) {
         /* Its one owner: from here on several may raise the mark, which begins at 0. */
         ull_store_relaxed(&block->used, UINT64_C(0));
-        ull_store_relaxed(&block->state, block->state | ULL_BLOCK_NOTED);
+        ull_block_set(block, ULL_BLOCK_NOTED);
     }
     ull_add_relaxed(&block->refs, 1U);
     return b;
@@ -178,16 +178,9 @@ static int grow(struct ullage_buffer **b, size_t want_bytes, size_t keep_bytes)
         return -errno;
     ull_store_relaxed(&block->refs, 1U);
     memcpy(block->data, old->data, keep_bytes);
-    block->dirty = ull_dirty_after(block, keep_bytes, true); /* whatever its owner will say that he used */
     if (block->site > ULL_PLACE_OTHER)
         ull_track_regrown(block->site);
-    uint64_t noted = ull_noted(old);
-    if (noted != 0) { /* of several puts the largest counts, also before it grew */
-        block->used = noted;
-        ull_store_relaxed(&block->state, block->state | ULL_BLOCK_NOTED);
-    }
-    /* What it needed is not known yet, so that the old one tells nothing. */
-    ull_store_relaxed(&old->state, old->state & ~(uint32_t)ULL_BLOCK_NOTED);
+    ull_block_moved(block, old, keep_bytes);
     ull_put_slow(old, 0, false, NULL);
     *b = buffer_of(block);
     return 0;

@@ -330,6 +330,7 @@ void ull_recorder_given_back(const void *start, size_t bytes)
 
 void ull_recorder_sandboxed(void)
 {
+    ull_store_relaxed(&recorder.sandboxed, 1U);
     if (ull_load_acquire(&recorder.state) == ULL_RECORDING)
         ull_ledger_count(&recorder.ledger, ULL_COUNTER_sandboxed_total, 1);
     if (ull_recorder_is_ready())
@@ -354,6 +355,7 @@ void ull_recorder_after_unload(bool unmapped)
 {
     if (!unmapped)
         return;
+    ull_add_relaxed(&recorder.unloads, 1U);
     ull_stack_stay_safe();
     if (ull_load_acquire(&recorder.state) == ULL_RECORDING && ull_recorder_enter()) {
         ull_modules_doubt_all(&recorder.modules);

@@ -135,6 +135,16 @@ void ull_named_set(enum ull_counter counter, uint64_t value)
 
 /* ---- the rest ---- */
 
+bool ull_named_is_sandboxed(void)
+{
+    return ull_load_relaxed(&recorder.sandboxed) != 0;
+}
+
+uint32_t ull_named_unloads(void)
+{
+    return ull_load_relaxed(&recorder.unloads);
+}
+
 uint64_t ull_named_written(const void *start, uint64_t bytes)
 {
     struct ull_extents extents;

@@ -10,6 +10,7 @@
 
 #include "ledger/format.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The site with @id, a hash of its name; @address a return address in it. 0: nothing is recorded, or the table is full. */
@@ -23,6 +24,10 @@ struct ull_pool_entry *ull_named_pool(const char *name);
 void ull_named_fold(uint32_t site, uint64_t delta, uint64_t excess);
 void ull_named_learned(uint32_t site, uint64_t bytes);
 void ull_named_regrown(uint32_t site);
+/* The process is about to forbid itself system calls, or did. */
+bool ull_named_is_sandboxed(void);
+/* Goes up with each library that is unloaded: addresses mean something else then. */
+uint32_t ull_named_unloads(void);
 /* How far into [start, start + bytes), whole pages at first, anything was written, as the kernel says; all ones: unknown. */
 uint64_t ull_named_written(const void *start, uint64_t bytes);
 void ull_named_count(enum ull_counter counter, uint64_t by);

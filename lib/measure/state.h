@@ -41,6 +41,8 @@ struct ull_recorder {
     bool has_forked;
     uint32_t fork_depth;    /* forks since the image began */
     uint32_t orphaned;      /* the parent has gone since; atomic */
+    uint32_t sandboxed;     /* atomic */
+    uint32_t unloads;       /* libraries that were unmapped; atomic */
     uint32_t looks;         /* of a forked child: how often it will still ask whether its parent has gone; atomic */
 };
 extern struct ull_recorder ull_recorder __attribute__((visibility("hidden")));

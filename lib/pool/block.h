@@ -63,6 +63,34 @@ static inline uint64_t ull_dirty_after(const struct ull_block *block, uint64_t u
     return block->dirty > used ? block->dirty : used + 1;
 }
 
+/* Of several owners one may raise the mark while another hands it to the kernel. */
+static inline uint32_t ull_block_set(struct ull_block *block, uint32_t flags)
+{
+    return __atomic_fetch_or(&block->state, flags, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t ull_block_clear(struct ull_block *block, uint32_t flags)
+{
+    return __atomic_fetch_and(&block->state, ~flags, __ATOMIC_ACQ_REL);
+}
+
+static inline uint64_t ull_noted(const struct ull_block *block);
+
+/*
+ * A buffer's contents went to another one: that takes over the mark, and counts as written so far whatever its owner will say; the
+ * old one's use is not known yet, and it tells nothing.
+ */
+static inline void ull_block_moved(struct ull_block *to, struct ull_block *from, uint64_t copied)
+{
+    uint64_t noted = ull_noted(from);
+    to->dirty = ull_dirty_after(to, copied, true);
+    if (noted != 0) {
+        to->used = noted;
+        ull_block_set(to, ULL_BLOCK_NOTED);
+    }
+    ull_block_clear(from, ULL_BLOCK_NOTED);
+}
+
 /* The high-water mark that was noted; without the flag, `used` is an earlier owner's. */
 static inline uint64_t ull_noted(const struct ull_block *block)
 {

@@ -81,6 +81,7 @@ struct ull_cache *ull_cache_of_class(unsigned class)
             cache->stride += cache->gap = 4096;
         cache->source = settings.source.map != NULL ? settings.source : ull_source_mmap;
         ull_cache_prepare(cache);
+        ull_store_relaxed(&settings.started, 1U);
     }
     pthread_mutex_unlock(&making);
     return cache;
@@ -96,13 +97,15 @@ unsigned ull_class_aligned(size_t align, size_t bytes)
 
 /* ---- bounds ---- */
 
+/* Never over the limit, not for an instant: others would be refused for nothing. */
 static bool try_add(uint64_t *sum, uint64_t bytes, uint64_t limit)
 {
-    uint64_t now = ull_add_relaxed(sum, bytes) + bytes;
-    if (ull_likely(now <= limit))
-        return true;
-    ull_sub_relaxed(sum, bytes);
-    return false;
+    uint64_t now = ull_load_relaxed(sum);
+    do
+        if (ull_unlikely(now + bytes > limit))
+            return false;
+    while (!ull_cas_acq_rel(sum, &now, now + bytes));
+    return true;
 }
 
 /* Whether so much more may lie idle; it is counted if so. */
@@ -127,11 +130,11 @@ static void let_go(struct ull_cache *cache, uint64_t *sum, uint64_t bytes)
     ull_sub_relaxed(&settings.held_bytes, bytes);
 }
 
-unsigned ull_cache_reserve_rounds(struct ull_cache *cache)
+unsigned ull_cache_reserve_rounds(struct ull_cache *cache, uint64_t most)
 {
     if (settings.debug || cache->index == ULL_CLASS_LARGE)
         return 0;
-    for (unsigned rounds = ull_load_relaxed(&cache->rounds); rounds > 0; rounds /= 2)
+    for (unsigned rounds = (unsigned)ull_min_u64(most, ull_load_relaxed(&cache->rounds)); rounds > 0; rounds /= 2)
         if (hold(cache, &cache->front_bytes, ull_cache_magazines(cache) * rounds * cache->stride))
             return rounds;
     return 0;
@@ -219,9 +222,12 @@ static void bury(struct ull_cache *cache)
     ull_add_relaxed(&cache->burying, 1U);
     while ((magazine = ull_stack_pop(&cache->doomed, &retries)) != NULL) {
         ull_sub_relaxed(&doomed, 1U);
-        for (uint32_t i = 0; i < magazine->count; i++)
-            if ((magazine->entries[i].block->state & ULL_BLOCK_BUILT) != 0)
+        for (uint32_t i = 0; i < magazine->count; i++) {
+            bool built = (magazine->entries[i].block->state & ULL_BLOCK_BUILT) != 0;
+            forget_object(magazine->entries[i].block); /* first: a child that is forked meanwhile must not believe in it */
+            if (built)
                 cache->fini(cache->ctx, magazine->entries[i].data);
+        }
         ull_store_relaxed(&magazine->next, 0U);
         give_to_slabs(cache, magazine->self);
     }

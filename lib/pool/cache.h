@@ -98,7 +98,7 @@ static inline unsigned ull_cache_magazines(const struct ull_cache *cache)
 }
 
 /* Buffers that each of a thread's magazines may hold so that the bounds hold; 0: none, every buffer is taken and given one by one. */
-unsigned ull_cache_reserve_rounds(struct ull_cache *cache);
+unsigned ull_cache_reserve_rounds(struct ull_cache *cache, uint64_t most);
 void ull_cache_release_rounds(struct ull_cache *cache, unsigned rounds);
 
 /* A full magazine from the depot; NULL. */

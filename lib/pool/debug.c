@@ -60,6 +60,12 @@ static void check(const struct ull_block *block, size_t from, size_t room)
             end, ull_place_name(block->site, got, sizeof got), put_place(block, put));
 }
 
+void ull_debug_cut(struct ull_block *block, uint64_t bytes, uint64_t room)
+{
+    if (bytes < block->requested)
+        memset((char *)block->data + bytes, POISON, room - bytes);
+}
+
 void ull_debug_check_poison(struct ull_block *block, uint64_t room)
 {
     check(block, 0, room);

@@ -10,6 +10,8 @@
 
 /* A put buffer: was more written than was declared? Then it is filled. @room: bytes of the buffer. */
 void ull_debug_put(struct ull_block *block, uint64_t room, uint64_t used, bool declared);
+/* A buffer that is resized in place: what lies past @bytes is its owner's no more. */
+void ull_debug_cut(struct ull_block *block, uint64_t bytes, uint64_t room);
 /* A buffer that is got: is the filling whole? */
 void ull_debug_check_poison(struct ull_block *block, uint64_t room);
 

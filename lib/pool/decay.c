@@ -44,6 +44,8 @@ static struct {
 
 static bool barrier(void)
 {
+    if (ull_named_is_sandboxed())
+        return false; /* a filter may kill the process for it */
     if (decay.barrier == 0)
         decay.barrier = ull_sys_call(SYS_membarrier, MEMBARRIER_REGISTER, 0, 0, 0, 0, 0) == 0 ? 1 : -1;
     return decay.barrier > 0 && ull_sys_call(SYS_membarrier, MEMBARRIER_EXPEDITED, 0, 0, 0, 0, 0) == 0;
@@ -104,7 +106,8 @@ static unsigned take(const struct wanted *wanted, struct ull_pool_thread *thread
     bool inside = ull_load_acquire(&thread->busy) != 0;
     for (uint32_t i = wanted->first; i < wanted->end; i++) {
         struct ull_front *front = &thread->fronts[i];
-        if (ull_load_relaxed(&front->base) != ULL_POISONED_BASE)
+        /* Without magazines it was taken before, and waits for its owner to mend it: not touched, he may be in it. */
+        if (front->loaded == NULL || ull_load_relaxed(&front->base) != ULL_POISONED_BASE)
             continue;
         if (safe && !inside) {
             ull_front_empty(&ull_caches[i], front, wanted->idle);
@@ -171,6 +174,9 @@ static void tick(struct ull_pool_thread *self, uint64_t now)
     size_t bytes = 0;
     struct wanted wanted = { 0, caches_end(), true, now };
     reclaim(&wanted, self);
+    for (uint32_t i = 0; i < wanted.end && self != NULL; i++)
+        if (is_wanted(&wanted, i, &self->fronts[i]))
+            ull_front_empty(&ull_caches[i], &self->fronts[i], true);
     for (uint32_t i = 0; i < wanted.end; i++) {
         struct ull_cache *cache = &ull_caches[i];
         if (!ull_load_acquire(&cache->used))
@@ -221,6 +227,11 @@ static size_t trim(struct ull_pool_thread *self, uint32_t first, uint32_t end, u
     ull_named_count(ULL_COUNTER_pool_released_bytes_total, bytes);
     publish();
     return bytes;
+}
+
+void ull_decay_hurry(void)
+{
+    ull_store_relaxed(&decay.next_ns, UINT64_C(0));
 }
 
 size_t ull_decay_trim(uint32_t first, uint32_t end, uint64_t keep_bytes)

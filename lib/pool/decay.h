@@ -8,6 +8,9 @@
 /* On slow paths: looks at the clock, and at each cache whose period has passed. @self: its lock is held; NULL. */
 void ull_decay_look(struct ull_pool_thread *self);
 
+/* A period may be shorter now: the next look is at once. */
+void ull_decay_hurry(void);
+
 /* Until at most @keep_bytes of the caches [first, end) are idle. Returns bytes given back. */
 size_t ull_decay_trim(uint32_t first, uint32_t end, uint64_t keep_bytes);
 

@@ -152,6 +152,7 @@ int ullage_pool_create(struct ullage_pool **out, const struct ullage_pool_option
     pthread_mutex_unlock(&all.lock);
     if (index != 0)
         ull_pool_publish(&ull_caches[index]);
+    ull_decay_hurry(); /* its period may be the shortest */
     ull_slow_leave();
     return index != 0 ? 0 : all.pools == NULL ? -ENOMEM : -ENOSPC;
 }
@@ -359,6 +360,16 @@ static __attribute__((noinline)) void put_other(
         put_own(pool, block, used, declared, by);
 }
 
+void ull_pool_came_back(struct ull_block *block)
+{
+    bool adaptive = block->cache < ULL_CACHE_FIRST_POOL;
+    struct ullage_pool *pool = &all.pools[adaptive ? block->pad : block->cache];
+    if (pool->magic == POOL_MAGIC && adaptive)
+        put_adaptive(pool, block, 0, false, block->put_by);
+    else if (pool->magic == POOL_MAGIC)
+        put_own(pool, block, 0, false, block->put_by);
+}
+
 static inline __attribute__((always_inline)) void put(
     struct ullage_pool *pool, void *object, uint64_t used, bool declared, const void *by)
 {
@@ -475,7 +486,10 @@ static void publish_end(struct ull_cache *cache)
 
 void ullage_pool_destroy(struct ullage_pool *pool)
 {
-    if (pool == NULL || !is_pool(pool, CALLER) || has_objects_out(pool))
+    if (pool == NULL || !is_pool(pool, CALLER))
+        return;
+    ull_deferred_do();
+    if (has_objects_out(pool))
         return;
     struct ull_cache *cache = pool->cache;
     if (!ull_slow_enter())

@@ -66,6 +66,7 @@ int ullage_alloc_configure(const struct ullage_alloc_options *opt)
         ull_store_relaxed(&settings.max_retained_bytes, opt->max_retained_bytes);
     if (opt->decay_ms != 0)
         settings.decay_ns = (uint64_t)opt->decay_ms * 1000000;
+    ull_decay_hurry();
     settings.untracked |= opt->no_tracking;
     if (!leaks_are_given)
         settings.leaks = opt->leaks;

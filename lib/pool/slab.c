@@ -21,7 +21,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { SLABS_MAX = 1 << 20 };
+/* A gap is a mapping of its own, of which a process has 65,530 by default: vm.max_map_count. */
+enum { SLABS_MAX = 1 << 20, GAPS_MAX = 16000 };
+static uint32_t gaps; /* atomic */
 
 /* Every descriptor that was ever made. */
 static struct {
@@ -148,12 +150,15 @@ static void forget_blocks(struct ull_slab *slab)
         memset((void *)last, 0, end - last);
 }
 
-/* Out of every list and of the map already. The blocks' memory goes first: what is left says "not live". */
+/*
+ * Out of every list already. The blocks are forgotten first: once the addresses are free somebody else may have them, and his
+ * buffers must not be taken for ours.
+ */
 static void unmake_slab(struct ull_cache *cache, struct ull_slab *slab)
 {
     ull_map_set(slab->base, slab->bytes, NULL);
-    cache->source.unmap(cache->source.ctx, (void *)(uintptr_t)slab->base, slab->bytes);
     forget_blocks(slab);
+    cache->source.unmap(cache->source.ctx, (void *)(uintptr_t)slab->base, slab->bytes);
     ull_store_release(&slab->state, (uint32_t)ULL_SLAB_SPARE);
 }
 
@@ -165,7 +170,7 @@ static struct ull_block *carve(struct ull_cache *cache, struct ull_slab *slab)
     struct ull_block *block = &slab->blocks[at];
     *block = (struct ull_block) { .data = (char *)(uintptr_t)slab->base + at * slab->stride,
         .cache = (uint16_t)cache->index, .dirty = cache->source.zeroed ? 0 : ULL_DIRTY_UNKNOWN };
-    if (cache->gap != 0)
+    if (cache->gap != 0 && ull_add_relaxed(&gaps, 1U) < GAPS_MAX)
         (void)ull_sys_mprotect((char *)block->data + slab->stride - cache->gap, cache->gap, PROT_NONE);
     ull_store_release(&block->state, (uint32_t)ULL_BLOCK_FREE);
     ull_store_release(&slab->carved, at + 1);

@@ -43,9 +43,11 @@ static void do_deferred(void);
 
 /* ---- magazines ---- */
 
+enum { FIRST_ROUNDS = 2 }; /* our choice: many threads keep a buffer or two, and what they may keep is reserved */
+
 static bool load_magazines(struct ull_cache *cache, struct ull_front *front)
 {
-    unsigned rounds = ull_cache_reserve_rounds(cache);
+    unsigned rounds = ull_cache_reserve_rounds(cache, FIRST_ROUNDS);
     struct ull_magazine *loaded = rounds > 0 ? ull_magazine_get() : NULL;
     bool two = ull_cache_magazines(cache) == 2;
     struct ull_magazine *previous = two && loaded != NULL ? ull_magazine_get() : NULL;
@@ -75,6 +77,25 @@ static unsigned filled(const struct ull_front *front)
     return (unsigned)(ull_load_relaxed(&front->sp) - front->loaded->entries);
 }
 
+/* A thread that comes here often keeps more, as far as the bounds let it. */
+static void grow_rounds(struct ull_cache *cache, struct ull_front *front)
+{
+    front->rounds += ull_cache_reserve_rounds(cache, ull_min_u64(front->rounds, ull_load_relaxed(&cache->rounds) - ull_min_u64(front->rounds, ull_load_relaxed(&cache->rounds))));
+}
+
+/* What a magazine from elsewhere has over what was reserved goes back. */
+static void cut(struct ull_cache *cache, struct ull_magazine *magazine, struct ull_magazine *empty, unsigned rounds)
+{
+    if (magazine->count <= rounds) {
+        ull_magazine_put(empty);
+        return;
+    }
+    empty->count = magazine->count - rounds;
+    memcpy(empty->entries, magazine->entries + rounds, empty->count * sizeof empty->entries[0]);
+    magazine->count = rounds;
+    ull_depot_give(cache, empty, false);
+}
+
 /* The loaded magazine is empty: the previous one, or one of the depot's, or new ones into it. */
 static int refill(struct ull_cache *cache, struct ull_front *front)
 {
@@ -82,13 +103,14 @@ static int refill(struct ull_cache *cache, struct ull_front *front)
     int error = 0;
     empty->count = 0;
     if (other == NULL || other->count == 0) {
+        grow_rounds(cache, front);
         struct ull_magazine *full = ull_depot_take(cache);
         if (full == NULL) {
             unsigned taken = ull_cache_take(cache, empty->entries, (front->rounds + 1) / 2, &error);
             load(front, empty, taken);
             return taken > 0 ? 0 : error;
         }
-        ull_magazine_put(other != NULL ? other : empty);
+        cut(cache, full, other != NULL ? other : empty, front->rounds);
         front->previous = other != NULL ? empty : NULL;
         load(front, full, full->count);
         return 0;
@@ -108,6 +130,7 @@ static bool make_room(struct ull_cache *cache, struct ull_front *front)
         if (empty == NULL)
             return false;
         ull_depot_give(cache, other != NULL ? other : full, false);
+        grow_rounds(cache, front);
         front->previous = other != NULL ? full : NULL;
         load(front, empty, 0);
         return true;
@@ -140,6 +163,8 @@ static struct ull_block *take(struct ull_cache *cache, struct ull_front *front, 
     return sp->block;
 }
 
+#define ENORMOUS_BYTES (UINT64_C(1) << 40)
+
 /* What lies idle in any pool of that budget. */
 static bool squeeze_budget(struct ull_pool_thread *self, const struct ullage_budget *budget)
 {
@@ -157,6 +182,8 @@ static struct ull_block *take_after_trim(
     struct ull_block *block = take(cache, front, bytes, error);
     if (block != NULL || (*error != -ENOMEM && *error != -ENOBUFS))
         return block;
+    if (*error == -ENOMEM && bytes > ENORMOUS_BYTES)
+        return NULL; /* no idle memory makes room for that */
     if (*error == -ENOMEM ? ull_decay_squeeze(self, 0, ULL_CACHES_MAX) : squeeze_budget(self, cache->budget))
         block = take(cache, front, bytes, error);
     return block;
@@ -396,6 +423,14 @@ static void do_deferred(void)
     }
 }
 
+void ull_deferred_do(void)
+{
+    if (!ull_slow_enter())
+        return;
+    do_deferred();
+    ull_slow_leave();
+}
+
 void ull_put_slow(struct ull_block *block, uint64_t used, bool declared, const void *by)
 {
     int kept = errno;
@@ -427,9 +462,11 @@ void ull_recount(const struct ull_want *want, struct ull_block *block)
         count_put(self, block, used, noted);
     ull_store_relaxed(&block->state, block->state & ~(uint32_t)ULL_BLOCK_INHERITED);
     block->site = ull_pool_settings.untracked ? ULL_PLACE_UNCOUNTED : place_of(want);
-    block->requested = want->bytes;
-    block->dirty = ull_dirty_after(block, used, noted);
+    block->dirty = ull_dirty_after(block, used, noted && want->bytes >= block->requested); /* what is cut off was written */
     block->used = ull_min_u64(used, want->bytes);
+    if (ull_pool_settings.debug)
+        ull_debug_cut(block, want->bytes, ull_block_room(block));
+    block->requested = want->bytes;
     count_get(self, block->site, want->bytes);
     ull_thread_leave(self);
     ull_slow_leave();

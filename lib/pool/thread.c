@@ -118,10 +118,11 @@ static void leave(struct ull_pool_thread *self)
         front->gets = front->puts = 0;
     }
     for (uint32_t place = 0; place < ull_place_count(); place++)
-        if (self->lines[place].shard != NULL)
+        if (self->lines[place].shard != NULL) {
             ull_track_fold(place, self->lines[place].shard);
+            ull_track_leave(place, self->lines[place].shard);
+        }
     pthread_mutex_unlock(&self->lock);
-    ull_track_leave(self->id);
 }
 
 /* Of the key: late, but other destructors may come after it. They find the thread dead, and are served without magazines. */
@@ -157,18 +158,25 @@ static struct ull_pool_thread *map_thread(void)
     return thread;
 }
 
-/* Under the lock. */
-static bool prepare(void)
+static void make_alive_page(void)
 {
-    if (all.threads != NULL)
-        return true;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     uint32_t *alive = map_books(page);
     if (alive == NULL || ull_sys_madvise(alive, page, MADV_WIPEONFORK) != 0)
         alive = &all.alive_otherwise;
     ull_store_relaxed(alive, (uint32_t)ALIVE); /* before anybody sees it: a 0 there means a forked child */
     ull_store_release(&all.alive, alive);
-    all.has_key = pthread_key_create(&all.key, at_thread_end) == 0;
+}
+
+/* Under the lock. */
+static bool prepare(void)
+{
+    if (all.threads != NULL)
+        return true;
+    if (all.alive == NULL)
+        make_alive_page();
+    if (!all.has_key)
+        all.has_key = pthread_key_create(&all.key, at_thread_end) == 0;
     all.threads = map_books(THREADS_MAX * sizeof all.threads[0]);
     return all.threads != NULL;
 }
@@ -188,6 +196,7 @@ static struct ull_pool_thread *begin(void)
         if (thread == NULL)
             thread = map_thread();
         if (thread != NULL) {
+            thread->last = NULL;
             memset(thread->fronts, 0, ull_caches_end * sizeof thread->fronts[0]);
             pthread_mutex_init(&thread->lock, NULL);
             thread->id = (uint32_t)ull_sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
@@ -199,10 +208,13 @@ static struct ull_pool_thread *begin(void)
     pthread_mutex_unlock(&all.lock);
     if (first)
         ull_named_forked(forked);
-    if (thread != NULL) {
-        ull_pool_self = thread;
-        pthread_setspecific(all.key, thread);
+    if (thread == NULL)
+        return NULL;
+    if (pthread_setspecific(all.key, thread) != 0) { /* its end would go unseen: served without magazines */
+        thread->kind = ULL_THREAD_NONE;
+        return NULL;
     }
+    ull_pool_self = thread;
     return thread;
 }
 

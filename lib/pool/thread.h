@@ -144,6 +144,11 @@ void ull_pool_check_fork(void);
 
 /* pool.c's part of that. */
 void ull_pools_forked(void);
+/* Also pool.c's: an object that was put while the kernel had it is back. */
+void ull_pool_came_back(struct ull_block *block);
+
+/* Does what signal handlers left behind. */
+void ull_deferred_do(void);
 
 /* Recounts everything, nobody using it: an invariant that does not hold aborts. */
 void ull_pool_check_all(void);

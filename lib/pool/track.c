@@ -26,6 +26,7 @@ enum {
     TEXT_BYTES = 1 << 16,
     LEARN_FIRST = 16, /* puts before a place is judged, and learns; then */
     LEARN_STEP = 64,
+    PASSES_UNDECLARED = 16, /* of slow paths, where no use was declared so far */
     PASSES_MAX = 64, /* of samples, each of 128 gets: adding up costs about 1 us */
 };
 
@@ -77,7 +78,7 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 
 static uint64_t address_hash(const void *address, enum ull_kind kind)
 {
-    return ull_mix64((uintptr_t)address * 31 + kind) | 1;
+    return ull_mix64(((uintptr_t)address * 31 + kind) ^ (uint64_t)ull_named_unloads() << 48) | 1;
 }
 
 /* The library that holds the text may be unloaded. */
@@ -102,7 +103,8 @@ static bool prepare(void)
 {
     if (books.places != NULL)
         return true;
-    books.refs = map_books(SHARDS_MAX * sizeof books.refs[0]);
+    if (books.refs == NULL)
+        books.refs = map_books(SHARDS_MAX * sizeof books.refs[0]);
     struct ull_place *places = books.refs != NULL ? map_books(ULL_PLACES_MAX * sizeof places[0]) : NULL;
     if (places == NULL)
         return false;
@@ -264,14 +266,15 @@ struct ull_shard_entry *ull_track_common(uint32_t index)
     return common;
 }
 
-void ull_track_leave(uint32_t owner)
+void ull_track_leave(uint32_t index, const struct ull_shard_entry *shard)
 {
     pthread_mutex_lock(&books.lock);
-    for (uint32_t i = 0; i < books.ref_count; i++) {
-        if (books.refs[i].owner != owner)
+    for (uint32_t at = books.places[index].shards; at != 0; at = books.refs[at - 1].next) {
+        if (books.refs[at - 1].entry != shard)
             continue;
-        ull_store_relaxed(&books.refs[i].entry->owner, 0U);
-        books.refs[i].owner = 0;
+        ull_store_relaxed(&books.refs[at - 1].entry->owner, 0U);
+        books.refs[at - 1].owner = 0;
+        break;
     }
     pthread_mutex_unlock(&books.lock);
 }
@@ -415,13 +418,14 @@ bool ull_track_review(uint32_t index, struct ullage_oversize *oversize)
     struct sums sums;
     bool tell = false;
     uint32_t passes = ull_load_relaxed(&place->passes);
-    if (passes > 0 && place->learned_bytes != 0) {
+    if (passes > 0) {
         ull_store_relaxed(&place->passes, passes - 1);
         return false;
     }
     if (index <= ULL_PLACE_OTHER || ull_pool_settings.untracked || pthread_mutex_trylock(&books.lock) != 0)
         return false;
     add_up(place, &sums);
+    ull_store_relaxed(&place->passes, sums.puts == 0 ? PASSES_UNDECLARED : 0);
     if (sums.puts - place->reviewed >= (place->learned_bytes == 0 ? LEARN_FIRST : LEARN_STEP)) {
         place->reviewed = sums.puts;
         ull_store_relaxed(&place->passes, (uint32_t)ull_min_u64(sums.puts / 1024, PASSES_MAX)); /* seldom, once much is known */

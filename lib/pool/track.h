@@ -51,8 +51,8 @@ uint32_t ull_place_find_address(const void *address, enum ull_kind kind);
 struct ull_shard_entry *ull_track_shard(uint32_t place, uint32_t owner);
 /* The shard of all threads that have none. NULL as above. */
 struct ull_shard_entry *ull_track_common(uint32_t place);
-/* The thread ends: its shards wait for another. */
-void ull_track_leave(uint32_t owner);
+/* The thread ends: its shard of that place waits for another. */
+void ull_track_leave(uint32_t place, const struct ull_shard_entry *shard);
 
 /* Adds what a shard has not told yet to the live bytes and the peak of place and process. Threads: the shard's own. */
 void ull_track_fold(uint32_t place, struct ull_shard_entry *shard);
