@@ -13,7 +13,7 @@ BATS_LOG_DRIVER = $(TEST_LOG_DRIVER)
 BATS_LOG_COMPILER = $(top_srcdir)/tests/lib/bats-tap.sh
 
 ## ---- units ----
-UNIT_TESTS = test_alloc test_alloc_misuse test_base test_bench_format test_bench_result test_budget test_chain test_flag test_format test_ledger test_misuse test_pools test_sampling test_shards test_span test_stats test_trial test_view
+UNIT_TESTS = test_alloc test_alloc_misuse test_base test_bench_format test_bench_result test_budget test_chain test_flag test_format test_ledger test_misuse test_pool_model test_pools test_sampling test_shards test_span test_stats test_trial test_view
 if WITH_CRITERION
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -66,6 +66,10 @@ test_misuse_SOURCES = tests/unit/test_misuse.c
 test_misuse_CPPFLAGS = $(unit_cppflags)
 test_misuse_CFLAGS = $(unit_cflags)
 test_misuse_LDADD = $(write_libs)
+test_pool_model_SOURCES = tests/unit/test_pool_model.c tests/lib/pooled.h tests/lib/scratch.h
+test_pool_model_CPPFLAGS = $(unit_cppflags)
+test_pool_model_CFLAGS = $(unit_cflags)
+test_pool_model_LDADD = $(write_libs)
 test_pools_SOURCES = tests/unit/test_pools.c tests/lib/counted.h tests/lib/scratch.h
 test_pools_CPPFLAGS = $(unit_cppflags)
 test_pools_CFLAGS = $(unit_cflags)
@@ -101,6 +105,12 @@ TESTS += race_budget
 race_budget_SOURCES = tests/race/race_budget.c tests/race/tap.h tests/lib/scratch.h
 race_budget_CPPFLAGS = $(unit_cppflags)
 race_budget_LDADD = libull-write.la
+
+check_PROGRAMS += race_fork
+TESTS += race_fork
+race_fork_SOURCES = tests/race/race_fork.c tests/race/tap.h tests/lib/pooled.h tests/lib/scratch.h
+race_fork_CPPFLAGS = $(unit_cppflags)
+race_fork_LDADD = libull-write.la
 
 check_PROGRAMS += race_ledger
 TESTS += race_ledger

@@ -26,7 +26,8 @@ struct ullage_pool;
 enum ullage_pool_flags {
     /**
      * The size is learned from the uses that are declared at put: object_bytes is where it begins, and the largest that is
-     * handed out. Ask ullage_pool_object_bytes() what an object has room for. init and fini run at each get and put then.
+     * handed out. Ask ullage_pool_object_bytes() what an object has room for; where that was not enough, declare at put what would
+     * have been. init and fini run at each get and put then.
      */
     ULLAGE_POOL_ADAPTIVE = 1,
     ULLAGE_POOL_WAIT = 2, /**< where the budget is used up, get waits instead of failing */

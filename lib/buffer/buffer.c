@@ -46,13 +46,16 @@ static __attribute__((noinline)) struct ull_block *get_other(const struct ullage
         errno = ENOMEM;
         return NULL;
     }
-    if (bytes == 0)
+    bool learns = bytes == 0;
+    if (learns)
         bytes = learned(place);
     struct ull_block *block = ull_get_any(place, bytes, 0);
     if (block == NULL) {
         const struct ull_want want = { .site = site, .address = address, .kind = ULL_KIND_BUFFER,
             .cache = ull_class_for(bytes), .bytes = bytes };
         block = ull_get_slow(&want);
+        if (learns && block != NULL && block->site > ULL_PLACE_OTHER)
+            ull_store_relaxed(&ull_place_at(block->site)->learns, 1U);
     }
     if (block != NULL)
         ull_store_relaxed(&block->refs, 1U);

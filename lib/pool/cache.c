@@ -236,7 +236,7 @@ static void bury(struct ull_cache *cache)
 
 void ull_caches_bury(void)
 {
-    for (uint32_t i = ULL_CACHE_FIRST_POOL; ull_unlikely(ull_load_acquire(&doomed) != 0) && i < ull_caches_end; i++)
+    for (uint32_t i = ULL_CACHE_FIRST_POOL; ull_unlikely(ull_load_acquire(&doomed) != 0) && i < ull_load_acquire(&ull_caches_end); i++)
         if (ull_load_acquire(&ull_caches[i].used) && (uint32_t)ull_load_relaxed(&ull_caches[i].doomed.head) != 0)
             bury(&ull_caches[i]);
 }
@@ -397,7 +397,7 @@ void ull_caches_rebuild(void)
     ull_magazines_forget();
     settings.held_bytes = 0;
     doomed = 0;
-    for (uint32_t i = 0; i < ull_caches_end; i++) {
+    for (uint32_t i = 0; i < ull_load_acquire(&ull_caches_end); i++) {
         struct ull_cache *cache = &ull_caches[i];
         if (!cache->used)
             continue;
@@ -423,7 +423,7 @@ static uint64_t count_out(uint32_t index)
 
 void ull_caches_settle(void)
 {
-    for (uint32_t i = ULL_CACHE_FIRST_POOL; i < ull_caches_end; i++) {
+    for (uint32_t i = ULL_CACHE_FIRST_POOL; i < ull_load_acquire(&ull_caches_end); i++) {
         struct ull_cache *cache = &ull_caches[i];
         if (!cache->used || (cache->flags & ULLAGE_POOL_ADAPTIVE) != 0)
             continue;

@@ -199,7 +199,7 @@ void ull_decay_look(struct ull_pool_thread *self)
     uint64_t now = ull_sys_monotonic_ns();
     if (now < ull_load_relaxed(&decay.next_ns) || pthread_mutex_trylock(&decay.deciding) != 0)
         return;
-    if (now >= decay.next_ns)
+    if (now >= ull_load_relaxed(&decay.next_ns))
         tick(self, now);
     pthread_mutex_unlock(&decay.deciding);
 }
@@ -256,27 +256,32 @@ bool ull_decay_squeeze(struct ull_pool_thread *self, uint32_t first, uint32_t en
     return bytes > 0;
 }
 
+static void abandon(struct ull_cache *cache, struct ull_pool_thread *thread)
+{
+    struct ull_front *front = &thread->fronts[cache->index];
+    pthread_mutex_lock(&thread->lock); /* it may be about to end, and give its magazines up itself */
+    if (front->loaded != NULL)
+        ull_front_empty(cache, front, false);
+    ull_store_relaxed(&front->gets, UINT64_C(0));
+    ull_store_relaxed(&front->puts, UINT64_C(0));
+    pthread_mutex_unlock(&thread->lock);
+}
+
+/* One lock of a thread at a time, and none of the table's: their memory stays, and one that begins just now has nothing of it. */
 void ull_decay_abandon(struct ull_cache *cache)
 {
     pthread_mutex_lock(&decay.deciding);
-    struct ull_pool_thread *self = ull_thread_enter();
+    struct ull_pool_thread *self = ull_thread_get();
+    if (self != NULL)
+        ull_enter_pool(self);
     ull_threads_lock();
-    for (uint32_t i = 0; i < ull_threads_count(); i++) {
-        struct ull_pool_thread *thread = ull_thread_at(i);
-        if (thread == NULL)
-            continue;
-        if (thread != self) /* it may be about to end, and give its magazines up itself */
-            pthread_mutex_lock(&thread->lock);
-        struct ull_front *front = &thread->fronts[cache->index];
-        if (front->loaded != NULL)
-            ull_front_empty(cache, front, false);
-        front->gets = front->puts = 0;
-        if (thread != self)
-            pthread_mutex_unlock(&thread->lock);
-    }
+    uint32_t count = ull_threads_count();
     ull_threads_unlock();
+    for (uint32_t i = 0; i < count; i++)
+        abandon(cache, ull_thread_memory(i));
     ull_depot_trim(cache, 0);
-    ull_thread_leave(self);
+    if (self != NULL)
+        ull_leave_pool(self);
     pthread_mutex_unlock(&decay.deciding);
 }
 
@@ -317,6 +322,16 @@ int ull_decay_start(void)
     if (error != 0)
         ull_store_release(&decay.running, 0U);
     return -error;
+}
+
+void ull_decay_hold(void)
+{
+    pthread_mutex_lock(&decay.deciding);
+}
+
+void ull_decay_release(void)
+{
+    pthread_mutex_unlock(&decay.deciding);
 }
 
 void ull_decay_forked(void)

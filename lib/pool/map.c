@@ -39,3 +39,13 @@ int ull_map_set(uint64_t start, uint64_t bytes, struct ull_slab *slab)
         ull_store_release(&leaf_at(at)->slabs[at >> ULL_CHUNK_BITS & ((1 << ULL_LEAF_BITS) - 1)], slab);
     return 0;
 }
+
+void ull_map_forget(uint64_t start, uint64_t bytes, const struct ull_slab *slab)
+{
+    for (uint64_t at = start; at < start + bytes; at += ULL_CHUNK_BYTES) {
+        struct ull_leaf *leaf = ull_load_acquire(&ull_map_root[at >> (ULL_CHUNK_BITS + ULL_LEAF_BITS)]);
+        struct ull_slab **place = leaf != NULL ? &leaf->slabs[at >> ULL_CHUNK_BITS & ((1 << ULL_LEAF_BITS) - 1)] : NULL;
+        if (place != NULL && ull_load_acquire(place) == slab)
+            ull_store_release(place, NULL);
+    }
+}

@@ -39,5 +39,7 @@ static inline struct ull_slab *ull_map_find(const void *address)
  * Threads: any; the caller alone has that range.
  */
 int ull_map_set(uint64_t start, uint64_t bytes, struct ull_slab *slab);
+/* Takes a slab out where it is entered; what others entered meanwhile stays. */
+void ull_map_forget(uint64_t start, uint64_t bytes, const struct ull_slab *slab);
 
 #endif

@@ -44,7 +44,7 @@ struct ullage_pool {
     uint32_t free_state;     /* of an object that was put */
     bool plain;              /* neither adaptive nor with a reset: its puts may take the hot path */
     uint32_t place;          /* adaptive: where its uses are counted */
-    uint64_t object_bytes;
+    uint64_t object_bytes, align;
     void (*reset)(void *ctx, void *object);
     int (*init)(void *ctx, void *object); /* these two of an adaptive one; else the cache's */
     void (*fini)(void *ctx, void *object);
@@ -91,11 +91,10 @@ static uint64_t stride_of(const struct ullage_pool_options *opt)
     return ull_round_up(ull_max_u64(opt->object_bytes, LEAST_STRIDE), ull_max_u64(align, 16));
 }
 
+/* Spares stay: descriptors of a pool that was here before. So does what others look at first, `used`. */
 static void set_up_cache(struct ull_cache *cache, uint32_t index, const struct ullage_pool_options *opt, const char *name)
 {
-    struct ull_slab *spares = cache->spares; /* descriptors of a pool that was here before */
-    memset(cache, 0, sizeof *cache);
-    cache->spares = spares;
+    bool adaptive = (opt->flags & ULLAGE_POOL_ADAPTIVE) != 0;
     cache->index = index;
     cache->name = name;
     cache->flags = opt->flags;
@@ -106,11 +105,16 @@ static void set_up_cache(struct ull_cache *cache, uint32_t index, const struct u
     cache->budget = opt->budget;
     cache->max_retained_bytes = opt->max_retained_bytes;
     cache->decay_ns = (uint64_t)opt->decay_ms * 1000000;
-    if ((opt->flags & ULLAGE_POOL_ADAPTIVE) == 0) {
-        cache->init = opt->init;
-        cache->fini = opt->fini;
-        cache->ctx = opt->ctx;
-    }
+    cache->init = adaptive ? NULL : opt->init;
+    cache->fini = adaptive ? NULL : opt->fini;
+    cache->ctx = opt->ctx;
+    cache->entry = NULL;
+    ull_store_relaxed(&cache->made, UINT64_C(0));
+    ull_store_relaxed(&cache->unmade, UINT64_C(0));
+    ull_store_relaxed(&cache->gets, UINT64_C(0));
+    ull_store_relaxed(&cache->puts, UINT64_C(0));
+    ull_store_relaxed(&cache->refused, UINT64_C(0));
+    ull_store_relaxed(&cache->retained_peak, UINT64_C(0));
     ull_cache_prepare(cache);
 }
 
@@ -121,6 +125,7 @@ static void set_up(struct ullage_pool *pool, uint32_t index, const struct ullage
     pool->flags = opt->flags;
     pool->index = index;
     pool->object_bytes = opt->object_bytes;
+    pool->align = opt->align;
     pool->plain = opt->reset == NULL && (opt->flags & ULLAGE_POOL_ADAPTIVE) == 0;
     pool->reset = opt->reset;
     pool->init = opt->init;
@@ -132,6 +137,8 @@ static void set_up(struct ullage_pool *pool, uint32_t index, const struct ullage
     if ((opt->flags & ULLAGE_POOL_ADAPTIVE) != 0) {
         struct ullage_site site = { pool->name, "ullage_pool_get", index, 0 };
         pool->place = ull_place_of_site(&site, ULL_KIND_POOL, address);
+        if (pool->place > ULL_PLACE_OTHER)
+            ull_store_relaxed(&ull_place_at(pool->place)->learns, 1U);
     }
     pool->magic = POOL_MAGIC;
 }
@@ -143,6 +150,7 @@ int ullage_pool_create(struct ullage_pool **out, const struct ullage_pool_option
         return -EINVAL;
     if (!ull_slow_enter())
         return -EDEADLK;
+    ull_decay_hold(); /* nobody looks at all caches meanwhile */
     pthread_mutex_lock(&all.lock);
     uint32_t index = free_index();
     if (index != 0) {
@@ -150,6 +158,7 @@ int ullage_pool_create(struct ullage_pool **out, const struct ullage_pool_option
         *out = &all.pools[index];
     }
     pthread_mutex_unlock(&all.lock);
+    ull_decay_release();
     if (index != 0)
         ull_pool_publish(&ull_caches[index]);
     ull_decay_hurry(); /* its period may be the shortest */
@@ -196,9 +205,21 @@ static uint64_t learned(const struct ullage_pool *pool)
     return bytes != 0 ? ull_min_u64(bytes, pool->object_bytes) : pool->object_bytes;
 }
 
-static void *get_adaptive(struct ullage_pool *pool)
+/* What is asked for: of an alignment that not all classes have, a class that has it. */
+static uint64_t size_of_next(const struct ullage_pool *pool)
 {
     uint64_t bytes = learned(pool);
+    unsigned class = ull_class_for(bytes);
+    if (pool->align <= 16)
+        return bytes;
+    while (class < ULL_CLASS_LARGE - 1 && ull_bucket_limit(class) % pool->align != 0)
+        class = ull_class_of_bucket[class + 1];
+    return ull_bucket_limit(class);
+}
+
+static void *get_adaptive(struct ullage_pool *pool)
+{
+    uint64_t bytes = size_of_next(pool);
     unsigned class = ull_class_for(bytes);
     uint64_t room = ull_bucket_limit(class);
     const struct ull_want want = { .kind = ULL_KIND_POOL, .cache = class, .place = pool->place, .bytes = bytes };
@@ -236,6 +257,8 @@ static void put_adaptive(struct ullage_pool *pool, struct ull_block *block, uint
     if (!ull_may_put(block, by))
         return;
     uint64_t room = ull_block_room(block);
+    if (declared && used > block->requested && pool->place > ULL_PLACE_OTHER)
+        ull_track_needed(pool->place, ull_min_u64(used, pool->object_bytes));
     if (pool->reset != NULL)
         pool->reset(pool->ctx, block->data);
     if (pool->fini != NULL)
@@ -501,10 +524,12 @@ void ullage_pool_destroy(struct ullage_pool *pool)
     publish_end(cache);
     if (!ull_slow_enter())
         return;
+    ull_decay_hold();
     pthread_mutex_lock(&all.lock);
     ull_store_release(&cache->used, 0U);
     pool->magic = 0;
     pthread_mutex_unlock(&all.lock);
+    ull_decay_release();
     ull_slow_leave();
 }
 

@@ -117,6 +117,10 @@ static struct ull_slab *make_slab(struct ull_cache *cache, uint64_t stride, uint
     uint32_t count = (uint32_t)(bytes / stride);
     struct ull_slab *slab = get_descriptor(cache, count);
     void *base = slab != NULL ? cache->source.map(cache->source.ctx, bytes, ULL_CHUNK_BYTES) : NULL;
+    if (slab != NULL) { /* before the map knows it: a forked child takes out of the map what is not in use */
+        slab->base = (uintptr_t)base;
+        slab->bytes = bytes;
+    }
     if (base == NULL || ((uintptr_t)base & (ULL_CHUNK_BYTES - 1)) != 0 || ull_map_set((uintptr_t)base, bytes, slab) != 0) {
         if (base != NULL)
             cache->source.unmap(cache->source.ctx, base, bytes);
@@ -124,10 +128,8 @@ static struct ull_slab *make_slab(struct ull_cache *cache, uint64_t stride, uint
             link_first(&cache->spares, slab);
         return NULL;
     }
-    slab->base = (uintptr_t)base;
     slab->inverse = UINT64_MAX / stride + 1;
     slab->stride = stride;
-    slab->bytes = bytes;
     slab->count = count;
     slab->carved = slab->out = slab->free = slab->batch = 0;
     ull_store_release(&slab->state, (uint32_t)ULL_SLAB_USED);
@@ -331,22 +333,14 @@ size_t ull_slab_give(struct ull_cache *cache, uint32_t first)
 
 /* ---- a forked child ---- */
 
-/*
- * A slab that was going when the process forked may be unmapped already, and its addresses somebody else's: it is left
- * alone, and forgotten.
- */
-static void rebuild(struct ull_slab *slab)
+/* Large ones have one block: without an owner its slab was about to go, and nobody would ask for it again. */
+static bool is_abandoned(const struct ull_slab *slab)
 {
-    struct ull_cache *cache = &ull_caches[slab->cache];
-    slab->next = slab->previous = NULL;
-    if (slab->state == ULL_SLAB_SPARE)
-        link_first(&cache->spares, slab);
-    if (slab->state == ULL_SLAB_GOING) {
-        ull_map_set(slab->base, slab->bytes, NULL);
-        slab->state = ULL_SLAB_LOST;
-    }
-    if (slab->state != ULL_SLAB_USED)
-        return;
+    return slab->cache == ULL_CLASS_LARGE && (slab->blocks[0].state & ULL_BLOCK_STATE_MASK) != ULL_BLOCK_LIVE;
+}
+
+static void list_blocks(struct ull_slab *slab)
+{
     slab->out = slab->free = slab->batch = 0;
     for (uint32_t i = 0; i < slab->carved; i++) {
         struct ull_block *block = &slab->blocks[i];
@@ -358,7 +352,27 @@ static void rebuild(struct ull_slab *slab)
             slab->free = i + 1;
         }
     }
-    ull_map_set(slab->base, slab->bytes, slab);
+}
+
+/*
+ * A slab that was going when the process forked may be unmapped already, and its addresses another's, perhaps a newer slab's:
+ * they are left alone, and it is forgotten.
+ */
+static void rebuild(struct ull_slab *slab)
+{
+    struct ull_cache *cache = &ull_caches[slab->cache];
+    slab->next = slab->previous = NULL;
+    if (slab->state != ULL_SLAB_USED)
+        ull_map_forget(slab->base, slab->bytes, slab);
+    if (slab->state == ULL_SLAB_GOING)
+        slab->state = ULL_SLAB_LOST;
+    if (slab->state == ULL_SLAB_USED && is_abandoned(slab))
+        unmake_slab(cache, slab);
+    if (slab->state == ULL_SLAB_SPARE)
+        link_first(&cache->spares, slab);
+    if (slab->state != ULL_SLAB_USED)
+        return;
+    list_blocks(slab);
     cache->mapped_bytes += slab->bytes;
     cache->slabs++;
     if (slab->free != 0 || slab->carved != slab->count)
@@ -368,7 +382,7 @@ static void rebuild(struct ull_slab *slab)
 void ull_slabs_rebuild(void)
 {
     pthread_mutex_init(&registry.lock, NULL);
-    for (uint32_t i = 0; i < ull_caches_end; i++) {
+    for (uint32_t i = 0; i < ull_load_acquire(&ull_caches_end); i++) {
         struct ull_cache *cache = &ull_caches[i];
         cache->partial = cache->spares = NULL;
         cache->mapped_bytes = 0;
@@ -418,14 +432,16 @@ uint64_t ull_slab_check(struct ull_cache *cache)
 uint64_t ull_slab_live(struct ull_cache *cache, const struct ull_block **example)
 {
     uint64_t live = 0;
+    pthread_mutex_lock(&cache->lock);
     for (uint32_t i = 0; i < ull_slab_count(); i++) {
         const struct ull_slab *slab = registry.slabs[i];
-        for (uint32_t at = 0; slab->cache == cache->index && slab->state == ULL_SLAB_USED && at < slab->carved; at++) {
-            if ((slab->blocks[at].state & ULL_BLOCK_STATE_MASK) != ULL_BLOCK_LIVE)
+        for (uint32_t at = 0; slab->cache == cache->index && ull_load_acquire(&slab->state) == ULL_SLAB_USED && at < slab->carved; at++) {
+            if ((ull_load_relaxed(&slab->blocks[at].state) & ULL_BLOCK_STATE_MASK) != ULL_BLOCK_LIVE)
                 continue;
             *example = &slab->blocks[at];
             live++;
         }
     }
+    pthread_mutex_unlock(&cache->lock);
     return live;
 }

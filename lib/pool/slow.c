@@ -278,7 +278,7 @@ static struct ull_block *get(struct ull_pool_thread *self, const struct ull_want
 /* Follows a sampled buffer, and judges its place. True: *oversize is to be told. */
 static bool look_around(uint32_t place, struct ull_block *block, bool sampled, struct ullage_oversize *oversize)
 {
-    if (!sampled && ull_place_at(place)->learned_bytes != 0)
+    if (!sampled && ull_load_relaxed(&ull_place_at(place)->learned_bytes) != 0)
         return false;
     if (sampled && ull_pool_settings.leaks != ULLAGE_LEAKS_OFF && block != NULL)
         ull_leak_follow(block);
@@ -462,7 +462,7 @@ void ull_recount(const struct ull_want *want, struct ull_block *block)
         count_put(self, block, used, noted);
     ull_store_relaxed(&block->state, block->state & ~(uint32_t)ULL_BLOCK_INHERITED);
     block->site = ull_pool_settings.untracked ? ULL_PLACE_UNCOUNTED : place_of(want);
-    block->dirty = ull_dirty_after(block, used, noted && want->bytes >= block->requested); /* what is cut off was written */
+    block->dirty = ULL_DIRTY_UNKNOWN; /* a note is what was noted so far; its owner goes on */
     block->used = ull_min_u64(used, want->bytes);
     if (ull_pool_settings.debug)
         ull_debug_cut(block, want->bytes, ull_block_room(block));

@@ -62,7 +62,12 @@ uint32_t ull_threads_count(void)
 
 struct ull_pool_thread *ull_thread_at(uint32_t index)
 {
-    return all.threads[index]->kind == ULL_THREAD_OWN ? all.threads[index] : NULL;
+    return ull_load_acquire(&all.threads[index]->kind) == ULL_THREAD_OWN ? all.threads[index] : NULL;
+}
+
+struct ull_pool_thread *ull_thread_memory(uint32_t index)
+{
+    return all.threads[index];
 }
 
 static void *map_books(size_t bytes)
@@ -105,18 +110,30 @@ void ull_front_empty(struct ull_cache *cache, struct ull_front *front, bool idle
 
 /* ---- the end of a thread ---- */
 
+/* Under the lock of threads: whoever adds up finds them here or there. */
+static void pass_on_counts(struct ull_pool_thread *self)
+{
+    pthread_mutex_lock(&all.lock);
+    for (uint32_t i = ULL_CACHE_FIRST_POOL; i < ull_load_acquire(&ull_caches_end); i++) {
+        struct ull_front *front = &self->fronts[i];
+        ull_add_relaxed(&ull_caches[i].gets, front->gets);
+        ull_add_relaxed(&ull_caches[i].puts, front->puts);
+        ull_store_relaxed(&front->gets, UINT64_C(0));
+        ull_store_relaxed(&front->puts, UINT64_C(0));
+    }
+    pthread_mutex_unlock(&all.lock);
+}
+
 static void leave(struct ull_pool_thread *self)
 {
     ull_enter_pool(self);
     pthread_mutex_lock(&self->lock);
-    for (uint32_t i = 0; i < ull_caches_end; i++) {
+    for (uint32_t i = 0; i < ull_load_acquire(&ull_caches_end); i++) {
         struct ull_front *front = &self->fronts[i];
         if (front->loaded != NULL)
             ull_front_empty(&ull_caches[i], front, false);
-        ull_add_relaxed(&ull_caches[i].gets, front->gets);
-        ull_add_relaxed(&ull_caches[i].puts, front->puts);
-        front->gets = front->puts = 0;
     }
+    pass_on_counts(self);
     for (uint32_t place = 0; place < ull_place_count(); place++)
         if (self->lines[place].shard != NULL) {
             ull_track_fold(place, self->lines[place].shard);
@@ -138,8 +155,8 @@ static void at_thread_end(void *thread)
     if (ull_sys_madvise(self->lines, sizeof self->lines, MADV_DONTNEED) != 0)
         memset(self->lines, 0, sizeof self->lines);
     self->last = NULL;
-    self->kind = ULL_THREAD_NONE;
     ull_leave_pool(self);
+    ull_store_release(&self->kind, (uint8_t)ULL_THREAD_NONE); /* from here on it is another's */
     pthread_mutex_unlock(&all.lock);
     ull_slow_leave();
 }
@@ -153,6 +170,7 @@ static struct ull_pool_thread *map_thread(void)
         return NULL;
     (void)ull_sys_madvise(thread, sizeof *thread, MADV_NOHUGEPAGE);
     (void)ull_sys_madvise(thread, sizeof *thread, MADV_WIPEONFORK);
+    pthread_mutex_init(&thread->lock, NULL);
     thread->index = all.count;
     all.threads[all.count++] = thread;
     return thread;
@@ -183,37 +201,46 @@ static bool prepare(void)
 
 static void forked(void);
 
-static struct ull_pool_thread *begin(void)
+/* Memory of a thread that ended, or new; nobody else takes it then. */
+static struct ull_pool_thread *find_memory(void)
 {
     struct ull_pool_thread *thread = NULL;
     pthread_mutex_lock(&all.lock);
-    bool first = all.threads == NULL;
     ull_settings_begin();
+    bool first = all.threads == NULL;
     if (prepare() && all.has_key) {
         for (uint32_t i = 0; i < all.count && thread == NULL; i++)
-            if (all.threads[i]->kind == ULL_THREAD_NONE)
+            if (ull_load_relaxed(&all.threads[i]->kind) == ULL_THREAD_NONE)
                 thread = all.threads[i];
         if (thread == NULL)
             thread = map_thread();
-        if (thread != NULL) {
-            thread->last = NULL;
-            memset(thread->fronts, 0, ull_caches_end * sizeof thread->fronts[0]);
-            pthread_mutex_init(&thread->lock, NULL);
-            thread->id = (uint32_t)ull_sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
-            thread->untracked = ull_pool_settings.untracked;
-            thread->until_sample = ull_pool_settings.leaks == ULLAGE_LEAKS_ALL || ull_pool_settings.leaks == ULLAGE_LEAKS_TOUCH ? 1 : ULL_SAMPLE_GETS;
-            thread->kind = ULL_THREAD_OWN;
-        }
+        if (thread != NULL)
+            ull_store_relaxed(&thread->kind, (uint8_t)ULL_THREAD_BEGINNING);
     }
     pthread_mutex_unlock(&all.lock);
     if (first)
         ull_named_forked(forked);
+    return thread;
+}
+
+static struct ull_pool_thread *begin(void)
+{
+    struct ull_pool_thread *thread = find_memory();
+    bool each = ull_pool_settings.leaks == ULLAGE_LEAKS_ALL || ull_pool_settings.leaks == ULLAGE_LEAKS_TOUCH;
     if (thread == NULL)
         return NULL;
     if (pthread_setspecific(all.key, thread) != 0) { /* its end would go unseen: served without magazines */
-        thread->kind = ULL_THREAD_NONE;
+        ull_store_release(&thread->kind, (uint8_t)ULL_THREAD_NONE);
         return NULL;
     }
+    pthread_mutex_lock(&thread->lock);
+    memset(thread->fronts, 0, ull_load_acquire(&ull_caches_end) * sizeof thread->fronts[0]);
+    pthread_mutex_unlock(&thread->lock);
+    thread->last = NULL;
+    thread->id = (uint32_t)ull_sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    thread->untracked = ull_pool_settings.untracked;
+    thread->until_sample = each ? 1 : ULL_SAMPLE_GETS;
+    ull_store_release(&thread->kind, (uint8_t)ULL_THREAD_OWN);
     ull_pool_self = thread;
     return thread;
 }
@@ -283,8 +310,10 @@ static void forked(void)
 static void rebuild(void)
 {
     pthread_mutex_init(&all.lock, NULL);
-    for (uint32_t i = 0; i < all.count; i++)
+    for (uint32_t i = 0; i < all.count; i++) {
         all.threads[i]->index = i;
+        pthread_mutex_init(&all.threads[i]->lock, NULL);
+    }
     ull_caches_rebuild();
     ull_slabs_rebuild();
     ull_caches_settle();
@@ -351,9 +380,11 @@ static void check_cache(struct ull_cache *cache)
 
 void ull_pool_check_all(void)
 {
+    ull_decay_hold();
     pthread_mutex_lock(&all.lock);
-    for (uint32_t i = 0; i < ull_caches_end; i++)
+    for (uint32_t i = 0; i < ull_load_acquire(&ull_caches_end); i++)
         if (ull_caches[i].used)
             check_cache(&ull_caches[i]);
     pthread_mutex_unlock(&all.lock);
+    ull_decay_release();
 }

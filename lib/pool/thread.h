@@ -35,7 +35,7 @@ struct ull_front {
 _Static_assert(sizeof(struct ull_front) == 64, "a line of the cache each");
 #define ULL_POISONED_BASE ((struct ull_entry *)~(uintptr_t)0xf)
 
-enum ull_thread_kind { ULL_THREAD_NONE, ULL_THREAD_COLD, ULL_THREAD_OWN, ULL_THREAD_DEAD };
+enum ull_thread_kind { ULL_THREAD_NONE, ULL_THREAD_BEGINNING, ULL_THREAD_COLD, ULL_THREAD_OWN, ULL_THREAD_DEAD };
 
 extern struct ull_front ull_no_front __attribute__((visibility("hidden"))); /* always empty, and always full */
 
@@ -49,7 +49,7 @@ struct ull_line {
 
 struct ull_thread_head {
     uint8_t busy; /* atomic */
-    uint8_t kind; /* enum ull_thread_kind */
+    uint8_t kind; /* enum ull_thread_kind; atomic */
     uint8_t untracked;
     uint32_t until_sample;  /* gets to the next one that is looked at */
     struct ull_front *last; /* that was popped; NULL: none */
@@ -116,6 +116,8 @@ void ull_threads_lock(void);
 void ull_threads_unlock(void);
 uint32_t ull_threads_count(void);
 struct ull_pool_thread *ull_thread_at(uint32_t index);
+/* Also of one that has ended. Needs no lock: it stays. */
+struct ull_pool_thread *ull_thread_memory(uint32_t index);
 
 /* Makes the front usable again after the reclaimer, or after base and limit were spoiled; the thread's lock is held. */
 void ull_front_mend(struct ull_front *front);

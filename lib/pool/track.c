@@ -381,7 +381,8 @@ void ull_track_sums(uint32_t index, uint64_t *allocations, uint64_t *frees)
 static void learn(struct ull_place *place, const struct sums *sums)
 {
     for (unsigned i = 0; i < ULL_BUCKET_COUNT; i++) {
-        place->weights[i] = place->weights[i] / 2 + (float)(sums->used[i] - place->seen[i]);
+        uint32_t more = ull_exchange_acq_rel(&place->more[i], 0U);
+        place->weights[i] = place->weights[i] / 2 + (float)(sums->used[i] - place->seen[i]) + (float)more;
         place->seen[i] = sums->used[i];
     }
     uint64_t learned = ull_learn(place->weights, place->learned_bytes);
@@ -430,7 +431,7 @@ bool ull_track_review(uint32_t index, struct ullage_oversize *oversize)
         place->reviewed = sums.puts;
         ull_store_relaxed(&place->passes, (uint32_t)ull_min_u64(sums.puts / 1024, PASSES_MAX)); /* seldom, once much is known */
         learn(place, &sums);
-        tell = !place->flagged && is_oversized(&sums);
+        tell = !place->flagged && !ull_load_relaxed(&place->learns) && is_oversized(&sums);
     }
     if (tell) {
         place->flagged = 1;
@@ -438,6 +439,11 @@ bool ull_track_review(uint32_t index, struct ullage_oversize *oversize)
     }
     pthread_mutex_unlock(&books.lock);
     return tell;
+}
+
+void ull_track_needed(uint32_t index, uint64_t bytes)
+{
+    ull_add_relaxed(&books.places[index].more[ull_bucket_of(bytes)], 1U);
 }
 
 void ull_track_regrown(uint32_t index)

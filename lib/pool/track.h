@@ -29,6 +29,7 @@ struct ull_place {
     uint32_t site;            /* in the ledger */
     uint32_t shards;          /* 1 + index of the first of its shards; they are linked */
     uint32_t flagged;         /* atomic */
+    uint32_t learns;          /* it asks for what was learned: nobody need be told of it; atomic */
     uint64_t learned_bytes;   /* what it gets for 0; 0: nothing learned; atomic */
     uint64_t reviewed;        /* puts that were known at the last review */
     uint32_t passes;          /* samples to the next review; atomic */
@@ -36,6 +37,7 @@ struct ull_place {
     struct ull_shard_entry *common; /* of threads without shards of their own; written atomically */
     float weights[ULL_BUCKET_COUNT]; /* of uses, older ones fading; under the lock */
     uint64_t seen[ULL_BUCKET_COUNT]; /* of used[] at the last review */
+    uint32_t more[ULL_BUCKET_COUNT]; /* buffers that were too small, by what they needed; since the last review; atomic */
 };
 
 struct ull_place *ull_place_at(uint32_t index);
@@ -62,6 +64,8 @@ void ull_track_fold(uint32_t place, struct ull_shard_entry *shard);
  * Cheap unless much was put since the last time.
  */
 bool ull_track_review(uint32_t place, struct ullage_oversize *oversize);
+/* A buffer of a learned size was too small: it would have needed @bytes. */
+void ull_track_needed(uint32_t place, uint64_t bytes);
 /* A buffer of a learned size had to grow. */
 void ull_track_regrown(uint32_t place);
 
