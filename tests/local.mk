@@ -13,7 +13,7 @@ BATS_LOG_DRIVER = $(TEST_LOG_DRIVER)
 BATS_LOG_COMPILER = $(top_srcdir)/tests/lib/bats-tap.sh
 
 ## ---- units ----
-UNIT_TESTS = test_alloc test_alloc_misuse test_base test_bench_format test_bench_result test_budget test_chain test_flag test_format test_ledger test_misuse test_pool_model test_pools test_sampling test_shards test_span test_stats test_trial test_view
+UNIT_TESTS = test_alloc test_alloc_misuse test_base test_bench_format test_bench_result test_budget test_buffer test_chain test_flag test_format test_ledger test_misuse test_pool test_pool_failures test_pool_model test_pools test_sampling test_shards test_span test_stats test_trial test_view
 if WITH_CRITERION
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -46,6 +46,10 @@ test_budget_SOURCES = tests/unit/test_budget.c tests/lib/scratch.h
 test_budget_CPPFLAGS = $(unit_cppflags)
 test_budget_CFLAGS = $(unit_cflags)
 test_budget_LDADD = $(write_libs)
+test_buffer_SOURCES = tests/unit/test_buffer.c tests/lib/pooled.h tests/lib/scratch.h
+test_buffer_CPPFLAGS = $(unit_cppflags)
+test_buffer_CFLAGS = $(unit_cflags)
+test_buffer_LDADD = $(write_libs)
 test_chain_SOURCES = tests/unit/test_chain.c tests/lib/scratch.h
 test_chain_CPPFLAGS = $(unit_cppflags)
 test_chain_CFLAGS = $(unit_cflags)
@@ -66,6 +70,14 @@ test_misuse_SOURCES = tests/unit/test_misuse.c
 test_misuse_CPPFLAGS = $(unit_cppflags)
 test_misuse_CFLAGS = $(unit_cflags)
 test_misuse_LDADD = $(write_libs)
+test_pool_SOURCES = tests/unit/test_pool.c tests/lib/pooled.h tests/lib/scratch.h
+test_pool_CPPFLAGS = $(unit_cppflags)
+test_pool_CFLAGS = $(unit_cflags)
+test_pool_LDADD = $(write_libs)
+test_pool_failures_SOURCES = tests/unit/test_pool_failures.c tests/lib/pooled.h tests/lib/scratch.h
+test_pool_failures_CPPFLAGS = $(unit_cppflags)
+test_pool_failures_CFLAGS = $(unit_cflags)
+test_pool_failures_LDADD = $(write_libs)
 test_pool_model_SOURCES = tests/unit/test_pool_model.c tests/lib/pooled.h tests/lib/scratch.h
 test_pool_model_CPPFLAGS = $(unit_cppflags)
 test_pool_model_CFLAGS = $(unit_cflags)
@@ -133,10 +145,12 @@ race_profile_LDADD = libull-write.la
 ## ---- the command, and the programs that it looks into ----
 if WITH_PRELOAD
 check_PROGRAMS += race_preload churn accuracy calls plugins bench_patterns bench_subject bench_subject_slow bench_threads pairs write_formats
-check_LTLIBRARIES += plugin_a.la plugin_b.la
+check_PROGRAMS += pool_plugins
+check_LTLIBRARIES += plugin_a.la plugin_b.la plugin_pool_a.la plugin_pool_b.la
+TESTS += pool_plugins
 if WITH_BATS
 TESTS += tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/bench.bats tests/cli/bench_formats.bats tests/cli/death.bats tests/cli/examples.bats tests/cli/harm.bats \
-	tests/cli/hostile.bats tests/cli/jemalloc.bats tests/cli/peers.bats tests/cli/profiles.bats \
+	tests/cli/hostile.bats tests/cli/jemalloc.bats tests/cli/peers.bats tests/cli/pools.bats tests/cli/profiles.bats \
 	tests/cli/preload.bats tests/cli/report.bats tests/cli/run.bats tests/cli/soak.bats tests/cli/trees.bats
 endif
 TESTS += tests/cli/demo.sh tests/lib/check-install.sh
@@ -179,6 +193,18 @@ plugin_b_la_SOURCES = tests/cli/plugin.c
 plugin_b_la_CFLAGS = $(AM_CFLAGS) -g -fvisibility=default -O1 -DPLUGIN_B
 plugin_b_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 
+pool_plugins_SOURCES = tests/cli/pool_plugins.c tests/race/tap.h
+pool_plugins_CPPFLAGS = -I$(top_srcdir)/include
+pool_plugins_LDADD = libullage.la
+plugin_pool_a_la_SOURCES = tests/cli/plugin_pool.c
+plugin_pool_a_la_CPPFLAGS = -I$(top_srcdir)/include
+plugin_pool_a_la_CFLAGS = $(AM_CFLAGS) -g -fvisibility=default -O1
+plugin_pool_a_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
+plugin_pool_b_la_SOURCES = tests/cli/plugin_pool.c
+plugin_pool_b_la_CPPFLAGS = -I$(top_srcdir)/include
+plugin_pool_b_la_CFLAGS = $(AM_CFLAGS) -g -fvisibility=default -O1 -DPLUGIN_B
+plugin_pool_b_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
+
 ## Ten minutes of threads, throws, forks and libraries that come and go; make check takes one.
 soak: ullage libullage-preload.la libullage.la plugin_a.la plugin_b.la
 	$(AM_TESTS_ENVIRONMENT) SOAK_SECONDS=600 $(BATS) $(srcdir)/tests/cli/soak.bats
@@ -210,7 +236,7 @@ fuzz: fuzz_bench fuzz_ledger
 
 EXTRA_DIST += tests/lib/lsan.supp tests/lib/bats-tap.sh tests/lib/check-includes.sh tests/lib/check-symbols.sh tests/lib/check-docs.sh \
 	tests/lib/check-install.sh tests/cli/common.bash tests/cli/accuracy.bats tests/cli/allocators.bats tests/cli/bench.bats tests/cli/bench_formats.bats tests/cli/harm.bats tests/cli/jemalloc.bats \
-	tests/cli/death.bats tests/cli/examples.bats tests/cli/hostile.bats tests/cli/profiles.bats tests/cli/jemalloc_double.c tests/cli/peers.bats tests/cli/preload.bats tests/cli/soak.bats tests/race/soak.cc \
+	tests/cli/death.bats tests/cli/examples.bats tests/cli/hostile.bats tests/cli/profiles.bats tests/cli/jemalloc_double.c tests/cli/peers.bats tests/cli/pools.bats tests/cli/preload.bats tests/cli/soak.bats tests/race/soak.cc \
 	tests/cli/report.bats tests/cli/run.bats tests/cli/demo.sh tests/cli/forms.cc tests/cli/accuracy-check.py tests/cli/kill-check.py \
 	tests/cli/kill-tree.py tests/cli/trees.bats
 clean-local:

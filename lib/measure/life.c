@@ -281,6 +281,9 @@ void ull_life_settle(void)
 void ull_recorder_exit(int status, bool refresh)
 {
     int kept = errno;
+    void (*leaving)(void) = ull_load_acquire(&recorder.leaving);
+    if (refresh && leaving != NULL && (uint32_t)getpid() == recorder.pid)
+        leaving();
     /* A vfork child shares our memory and calls _exit: the ledger is not its own. */
     uint32_t state = ull_load_acquire(&recorder.state);
     if (state != ULL_UNSET && state != ULL_OFF && (uint32_t)getpid() == recorder.pid && ull_recorder_enter()) {

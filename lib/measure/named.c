@@ -179,6 +179,11 @@ void ull_named_say(const char *what, const char *why)
     ull_life_say(what, why);
 }
 
+void ull_named_leaving(void (*leaving)(void))
+{
+    ull_store_release(&recorder.leaving, leaving);
+}
+
 void ull_named_forked(void (*forked)(void))
 {
     recorder.forked[3] = forked;

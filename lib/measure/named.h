@@ -39,6 +39,9 @@ void ull_named_address(const void *address, char *to, size_t room);
 /* One line, "ullage: WHAT: WHY", on the standard error that the process began with. */
 void ull_named_say(const char *what, const char *why);
 
+/* What happens when the process ends by exit(3), while counts can still be brought up to date. */
+void ull_named_leaving(void (*leaving)(void));
+
 /* What happens in a forked child, once; see life.c. */
 void ull_named_forked(void (*forked)(void));
 /* Lets a child learn that it is one; cheap. */

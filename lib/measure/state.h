@@ -33,6 +33,7 @@ struct ull_recorder {
     uint64_t stderr_device, stderr_inode;
     void (*forked[4])(void); /* of profile.c, jemalloc.c, budget.c, pools; in a forked child; NULL: not in use; atomic */
     void (*refresh)(void);  /* of jemalloc.c: brings gauges up to date; outside the allocator; NULL: not in use; atomic */
+    void (*leaving)(void);  /* of pools, at exit(3); NULL: not in use; atomic */
     uint64_t refreshed_ns;  /* atomic */
     uint32_t user;          /* effective, at the start */
     uint32_t pid;

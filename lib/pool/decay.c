@@ -161,6 +161,13 @@ static uint32_t caches_end(void)
     return ull_load_acquire(&ull_caches_end);
 }
 
+static void publish_pools(uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first > ULL_CACHE_FIRST_POOL ? first : ULL_CACHE_FIRST_POOL; i < end; i++)
+        if (ull_load_acquire(&ull_caches[i].used))
+            ull_pool_publish(&ull_caches[i]);
+}
+
 static void publish(void)
 {
     ull_named_set(ULL_COUNTER_pool_retained_bytes, ull_load_relaxed(&ull_pool_settings.held_bytes));
@@ -229,6 +236,18 @@ static size_t trim(struct ull_pool_thread *self, uint32_t first, uint32_t end, u
     return bytes;
 }
 
+void ull_decay_leaving(void)
+{
+    if (!ull_slow_enter())
+        return;
+    if (pthread_mutex_trylock(&decay.deciding) == 0) {
+        publish_pools(0, caches_end());
+        publish();
+        pthread_mutex_unlock(&decay.deciding);
+    }
+    ull_slow_leave();
+}
+
 void ull_decay_hurry(void)
 {
     ull_store_relaxed(&decay.next_ns, UINT64_C(0));
@@ -242,6 +261,7 @@ size_t ull_decay_trim(uint32_t first, uint32_t end, uint64_t keep_bytes)
     struct ull_pool_thread *self = ull_thread_enter();
     size_t bytes = trim(self, first, (uint32_t)ull_min_u64(end, caches_end()), keep_bytes);
     ull_thread_leave(self);
+    publish_pools(first, (uint32_t)ull_min_u64(end, caches_end()));
     pthread_mutex_unlock(&decay.deciding);
     ull_slow_leave();
     return bytes;

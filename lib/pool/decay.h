@@ -8,6 +8,9 @@
 /* On slow paths: looks at the clock, and at each cache whose period has passed. @self: its lock is held; NULL. */
 void ull_decay_look(struct ull_pool_thread *self);
 
+/* The process ends: what the ledger says of pools is brought up to date. */
+void ull_decay_leaving(void);
+
 /* A period may be shorter now: the next look is at once. */
 void ull_decay_hurry(void);
 

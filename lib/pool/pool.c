@@ -429,9 +429,12 @@ size_t ullage_pool_trim(struct ullage_pool *pool, size_t keep_bytes)
     return is_pool(pool, CALLER) ? ull_decay_trim(pool->index, pool->index + 1, keep_bytes) : 0;
 }
 
+/* Also of threads that ended, which passed theirs on under the same lock. */
 static void add_fronts(uint32_t index, struct ullage_pool_counts *out)
 {
     ull_threads_lock();
+    out->puts = ull_load_relaxed(&ull_caches[index].puts);
+    out->gets = ull_load_relaxed(&ull_caches[index].gets);
     for (uint32_t i = 0; i < ull_threads_count(); i++) {
         const struct ull_pool_thread *thread = ull_thread_at(i);
         if (thread == NULL)
@@ -445,8 +448,7 @@ static void add_fronts(uint32_t index, struct ullage_pool_counts *out)
 static void count(const struct ullage_pool *pool, struct ullage_pool_counts *out)
 {
     const struct ull_cache *cache = pool->cache;
-    *out = (struct ullage_pool_counts) { .size = sizeof *out, .puts = ull_load_relaxed(&cache->puts),
-        .gets = ull_load_relaxed(&cache->gets), .unmade = ull_load_relaxed(&cache->unmade),
+    *out = (struct ullage_pool_counts) { .size = sizeof *out, .unmade = ull_load_relaxed(&cache->unmade),
         .made = ull_load_relaxed(&cache->made) };
     add_fronts(pool->index, out);
     out->out = ull_minus_clamped(out->gets, out->puts);

@@ -28,7 +28,8 @@
 enum { THREADS_MAX = 1 << 16 };
 
 /* What a thread's pointer shows before it has its own, and after: only the head is looked at. */
-static struct ull_thread_head cold = { .busy = 1, .kind = ULL_THREAD_COLD }, dead = { .busy = 1, .kind = ULL_THREAD_DEAD };
+static _Alignas(64) struct ull_thread_head cold = { .busy = 1, .kind = ULL_THREAD_COLD };
+static _Alignas(64) struct ull_thread_head dead = { .busy = 1, .kind = ULL_THREAD_DEAD };
 
 __thread struct ull_pool_thread *ull_pool_self = (struct ull_pool_thread *)(void *)&cold;
 static __thread bool inside __attribute__((tls_model("initial-exec"))); /* on a slow path, with or without a thread of its own */
@@ -218,8 +219,10 @@ static struct ull_pool_thread *find_memory(void)
             ull_store_relaxed(&thread->kind, (uint8_t)ULL_THREAD_BEGINNING);
     }
     pthread_mutex_unlock(&all.lock);
-    if (first)
+    if (first) {
         ull_named_forked(forked);
+        ull_named_leaving(ull_decay_leaving);
+    }
     return thread;
 }
 

@@ -426,7 +426,7 @@ bool ull_track_review(uint32_t index, struct ullage_oversize *oversize)
     if (index <= ULL_PLACE_OTHER || ull_pool_settings.untracked || pthread_mutex_trylock(&books.lock) != 0)
         return false;
     add_up(place, &sums);
-    ull_store_relaxed(&place->passes, sums.puts == 0 ? PASSES_UNDECLARED : 0);
+    ull_store_relaxed(&place->passes, sums.puts == 0 && sums.frees >= LEARN_STEP ? PASSES_UNDECLARED : 0);
     if (sums.puts - place->reviewed >= (place->learned_bytes == 0 ? LEARN_FIRST : LEARN_STEP)) {
         place->reviewed = sums.puts;
         ull_store_relaxed(&place->passes, (uint32_t)ull_min_u64(sums.puts / 1024, PASSES_MAX)); /* seldom, once much is known */

@@ -29,6 +29,11 @@ enum { FORKS = 40, CLONES = 20, HANDLERS_MS = 1500 }; /* sanitizers */
 #else
 enum { FORKS = 210, CLONES = 150, HANDLERS_MS = 2000 };
 #endif
+#ifdef __SANITIZE_THREAD__
+enum { CHILDREN = false }; /* ThreadSanitizer takes the parent's threads for theirs */
+#else
+enum { CHILDREN = true };
+#endif
 enum { THREADS = 4, KEPT = 64, CHILD_SECONDS = 20, HUNG_SECONDS = 280 };
 
 static uint32_t stop;    /* atomic */
@@ -441,13 +446,17 @@ int main(void)
     block_alarms(SIG_BLOCK);
     pthread_create(&watcher, NULL, watch_over, NULL);
     block_alarms(SIG_UNBLOCK);
+    if (!CHILDREN) /* libunwind's own destructors come after ThreadSanitizer's */
+        setenv("ULLAGE_UNWINDER", "libgcc", 1);
     ull_begin_if_needed();
     ull_begin_process();
     if (ullage_pool_create(&pool, &options) != 0)
         return 1;
-    fork_part();
-    clone_part();
-    fork_at_once_part();
+    if (CHILDREN) {
+        fork_part();
+        clone_part();
+        fork_at_once_part();
+    }
     handler_part();
     scratch_remove();
     return tap_done();
