@@ -258,7 +258,7 @@ static void put_adaptive(struct ullage_pool *pool, struct ull_block *block, uint
         return;
     uint64_t room = ull_block_room(block);
     if (declared && used > block->requested && pool->place > ULL_PLACE_OTHER)
-        ull_track_needed(pool->place, ull_min_u64(used, pool->object_bytes));
+        ull_track_needed(pool->place, block->requested, ull_min_u64(used, pool->object_bytes));
     if (pool->reset != NULL)
         pool->reset(pool->ctx, block->data);
     if (pool->fini != NULL)

@@ -381,8 +381,9 @@ void ull_track_sums(uint32_t index, uint64_t *allocations, uint64_t *frees)
 static void learn(struct ull_place *place, const struct sums *sums)
 {
     for (unsigned i = 0; i < ULL_BUCKET_COUNT; i++) {
-        uint32_t more = ull_exchange_acq_rel(&place->more[i], 0U);
-        place->weights[i] = place->weights[i] / 2 + (float)(sums->used[i] - place->seen[i]) + (float)more;
+        int32_t more = ull_exchange_acq_rel(&place->more[i], 0);
+        float now = (float)(sums->used[i] - place->seen[i]) + (float)more;
+        place->weights[i] = place->weights[i] / 2 + (now > 0 ? now : 0);
         place->seen[i] = sums->used[i];
     }
     uint64_t learned = ull_learn(place->weights, place->learned_bytes);
@@ -441,9 +442,10 @@ bool ull_track_review(uint32_t index, struct ullage_oversize *oversize)
     return tell;
 }
 
-void ull_track_needed(uint32_t index, uint64_t bytes)
+void ull_track_needed(uint32_t index, uint64_t requested, uint64_t bytes)
 {
-    ull_add_relaxed(&books.places[index].more[ull_bucket_of(bytes)], 1U);
+    ull_add_relaxed(&books.places[index].more[ull_bucket_of(bytes)], 1);
+    ull_sub_relaxed(&books.places[index].more[ull_bucket_of(requested)], 1);
 }
 
 void ull_track_regrown(uint32_t index)

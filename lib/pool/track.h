@@ -37,7 +37,7 @@ struct ull_place {
     struct ull_shard_entry *common; /* of threads without shards of their own; written atomically */
     float weights[ULL_BUCKET_COUNT]; /* of uses, older ones fading; under the lock */
     uint64_t seen[ULL_BUCKET_COUNT]; /* of used[] at the last review */
-    uint32_t more[ULL_BUCKET_COUNT]; /* buffers that were too small, by what they needed; since the last review; atomic */
+    int32_t more[ULL_BUCKET_COUNT]; /* buffers that were too small: by what they needed, less by what they were counted as; atomic */
 };
 
 struct ull_place *ull_place_at(uint32_t index);
@@ -64,8 +64,8 @@ void ull_track_fold(uint32_t place, struct ull_shard_entry *shard);
  * Cheap unless much was put since the last time.
  */
 bool ull_track_review(uint32_t place, struct ullage_oversize *oversize);
-/* A buffer of a learned size was too small: it would have needed @bytes. */
-void ull_track_needed(uint32_t place, uint64_t bytes);
+/* A buffer of a learned size was too small: it had @requested bytes, all of which count as used, and would have needed @bytes. */
+void ull_track_needed(uint32_t place, uint64_t requested, uint64_t bytes);
 /* A buffer of a learned size had to grow. */
 void ull_track_regrown(uint32_t place);
 

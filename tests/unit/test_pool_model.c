@@ -16,7 +16,7 @@
 #include <errno.h>
 
 #ifdef ULL_DEBUG_CHECKS
-enum { STEPS = 150000, CHECK_EACH = 1, FEW = 60 };
+enum { STEPS = 500000, CHECK_EACH = 1, FEW = 60 };
 #else
 enum { STEPS = 4000000, CHECK_EACH = 10000, FEW = 700 };
 #endif
