@@ -102,3 +102,58 @@ END
     run "$ULLAGE" run --pool=1 -- true
     [ "$status" -eq 2 ]
 }
+
+@test "slabs come from an arena of jemalloc's, or from huge pages, if the program says so" {
+    [ -e /usr/include/jemalloc/jemalloc.h ] || skip "no libjemalloc-dev"
+    cat > sources.c <<'END'
+#include <jemalloc/jemalloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <ullage/ullage.h>
+static void use(const struct ullage_source *source, size_t bytes)
+{
+    struct ullage_pool *pool;
+    struct ullage_pool_options options = { .size = sizeof options, .object_bytes = bytes, .source = source };
+    char *objects[100];
+    if (ullage_pool_create(&pool, &options) != 0)
+        return;
+    for (int i = 0; i < 100; i++)
+        memset(objects[i] = ullage_pool_get(pool), i, bytes);
+    for (int i = 0; i < 100; i++) {
+        if (objects[i][bytes - 1] != i)
+            puts("spoiled");
+        ullage_pool_put(pool, objects[i]);
+    }
+    printf("%zu\n", ullage_pool_trim(pool, 0));
+    ullage_pool_destroy(pool);
+}
+int main(void)
+{
+    unsigned arena;
+    size_t length = sizeof arena, before, after, bytes = sizeof before;
+    char name[64];
+    struct ullage_source source;
+    if (mallctl("arenas.create", &arena, &length, NULL, 0) != 0 || ullage_source_jemalloc(&source, arena) != 0)
+        return 1;
+    use(&source, 20000);
+    snprintf(name, sizeof name, "stats.arenas.%u.large.nmalloc", arena);
+    mallctl("epoch", NULL, NULL, &(unsigned long) { 1 }, sizeof(unsigned long));
+    mallctl(name, &before, &bytes, NULL, 0);
+    snprintf(name, sizeof name, "stats.arenas.%u.large.ndalloc", arena);
+    mallctl(name, &after, &bytes, NULL, 0);
+    printf("%s\n", before > 0 && before == after ? "all slabs were the arena's, and went back" : "not so");
+    int error = ullage_source_huge_pages(&source);
+    if (error == 0)
+        use(&source, 20000);
+    else
+        printf("no huge pages: %d\n", error);
+    return 0;
+}
+END
+    ${CC:-cc} -I"$SOURCE/include" sources.c -o sources -L"$BUILD/.libs" -lullage -ljemalloc -Wl,-rpath,"$BUILD/.libs"
+    ./sources > out
+    cat out
+    grep -q 'all slabs were the arena' out
+    ! grep -q spoiled out
+    grep -qE '^(no huge pages: -(12|22|95)|[0-9]+)$' out
+}
