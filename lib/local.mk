@@ -39,6 +39,7 @@ libull_write_la_SOURCES = \
 	lib/measure/state.h \
 	lib/measure/guard.h lib/measure/guard.c \
 	lib/measure/use.h lib/measure/use.c \
+	lib/pool/adaptive.c \
 	lib/pool/any.c \
 	lib/pool/block.h \
 	lib/pool/cache.h lib/pool/cache.c \
@@ -51,7 +52,8 @@ libull_write_la_SOURCES = \
 	lib/pool/learn.c \
 	lib/pool/magazine.h lib/pool/magazine.c \
 	lib/pool/map.h lib/pool/map.c \
-	lib/pool/pool.c \
+	lib/pool/pool.h lib/pool/pool.c \
+	lib/pool/pools.c \
 	lib/pool/settings.h lib/pool/settings.c \
 	lib/pool/slab.h lib/pool/slab.c \
 	lib/pool/slow.c \

@@ -616,6 +616,130 @@ static void sleeping_part(void)
     tap_ok(all.spoiled == 0 && all.refused == 0 && every_buffer_is_once(), "who wakes goes on, and every buffer is in one place");
 }
 
+/* ---- (h) the hot path alone, against those who take its magazines ---- */
+
+struct owned {
+    uint32_t owner; /* atomic */
+};
+static struct ullage_pool *hot_pool;
+
+static void own(struct owned *object, uint32_t me)
+{
+    if (ull_exchange_acq_rel(&object->owner, me) != 0)
+        ull_add_relaxed(&all.spoiled, UINT64_C(1));
+}
+
+static void disown(struct owned *object, uint32_t me)
+{
+    if (ull_exchange_acq_rel(&object->owner, 0U) != me)
+        ull_add_relaxed(&all.spoiled, UINT64_C(1));
+}
+
+static int init_owned(void *ctx, void *object)
+{
+    (void)ctx;
+    ((struct owned *)object)->owner = 0;
+    return 0;
+}
+
+/* As little as can be between a get and a put: the thread is inside most of the time. */
+static void *get_and_put(void *argument)
+{
+    uint32_t me = (uint32_t)(uintptr_t)argument;
+    struct owned *held[8];
+    uint64_t turns = 0;
+    while (goes_on()) {
+        for (int i = 0; i < 500; i++, turns += 8) {
+            for (int n = 0; n < 8; n++)
+                own(held[n] = ullage_pool_get(hot_pool), me);
+            for (int n = 0; n < 8; n++) {
+                disown(held[n], me);
+                ullage_pool_put_used(hot_pool, held[n], 4);
+            }
+        }
+    }
+    ull_add_relaxed(&all.turns, turns);
+    return NULL;
+}
+
+static void *trim_hot_pool(void *argument)
+{
+    uint64_t times = 0;
+    for (; !ull_load_relaxed(&all.stop); times++)
+        ullage_pool_trim(hot_pool, 0);
+    *(uint64_t *)argument = times;
+    return NULL;
+}
+
+static void hot_part(void)
+{
+    struct ullage_pool_options options = ULLAGE_POOL_OPTIONS_INIT;
+    pthread_t trimmer;
+    uint64_t trims = 0;
+    options.object_bytes = sizeof(struct owned);
+    options.init = init_owned;
+    if (ullage_pool_create(&hot_pool, &options) != 0)
+        abort();
+    void *stays = ullage_pool_get(hot_pool); /* and its slab */
+    begin_part(1.5);
+    pthread_create(&trimmer, NULL, trim_hot_pool, &trims);
+    run(3, get_and_put);
+    ull_store_relaxed(&all.stop, 1U);
+    pthread_join(trimmer, NULL);
+    tap_ok(all.spoiled == 0, "%lu gets beside %lu trims: %lu objects had two owners", (unsigned long)all.turns, (unsigned long)trims,
+        (unsigned long)all.spoiled);
+    tap_ok(every_buffer_is_once(), "every object is in one place");
+    ullage_pool_put(hot_pool, stays);
+    ullage_pool_destroy(hot_pool);
+}
+
+/* ---- (i) stacks of magazines ---- */
+
+enum { MAGAZINES = 4 };
+static struct ull_stack stack;
+
+static void *pop_and_push(void *argument)
+{
+    uint32_t me = (uint32_t)(uintptr_t)argument;
+    uint64_t state = me, turns = 0;
+    unsigned retries;
+    while (goes_on()) {
+        for (int i = 0; i < 1000; i++, turns++) {
+            struct ull_magazine *one = ull_stack_pop(&stack, &retries), *two = ull_stack_pop(&stack, &retries);
+            bool turned = draw(&state) % 2 != 0;
+            for (int n = 0; n < 2; n++) {
+                struct ull_magazine *magazine = (n == 0) == turned ? one : two;
+                if (magazine == NULL)
+                    continue;
+                if (ull_exchange_acq_rel(&magazine->pad, me) != 0 || ull_exchange_acq_rel(&magazine->pad, 0U) != me)
+                    ull_add_relaxed(&all.spoiled, UINT64_C(1));
+                ull_stack_push(&stack, magazine);
+            }
+        }
+    }
+    ull_add_relaxed(&all.turns, turns);
+    return NULL;
+}
+
+static void stack_part(void)
+{
+    unsigned left = 0;
+    stack = (struct ull_stack) { 0, 0 };
+    for (int i = 0; i < MAGAZINES; i++) {
+        struct ull_magazine *magazine = ull_magazine_get();
+        magazine->pad = 0;
+        ull_stack_push(&stack, magazine);
+    }
+    begin_part(1.0);
+    run(4, pop_and_push);
+    for (uint32_t at = ull_stack_take_all(&stack), next; at != 0 && left <= MAGAZINES; at = next, left++) {
+        next = ull_magazine_at(at)->next;
+        ull_magazine_put(ull_magazine_at(at));
+    }
+    tap_ok(all.spoiled == 0 && left == MAGAZINES, "%lu turns with a stack: %lu magazines had two owners, %u of %d are left",
+        (unsigned long)all.turns, (unsigned long)all.spoiled, left, (int)MAGAZINES);
+}
+
 /* ---- (g) the first calls of all, at once ---- */
 
 static void *begin_at_once(void *argument)
@@ -668,6 +792,8 @@ int main(void)
     pool_part();
     destroy_part();
     sleeping_part();
+    hot_part();
+    stack_part();
     decay_part(); /* last: its thread stays */
     pool_part();
     destroy_part();
