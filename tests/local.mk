@@ -205,9 +205,10 @@ plugin_pool_b_la_CPPFLAGS = -I$(top_srcdir)/include
 plugin_pool_b_la_CFLAGS = $(AM_CFLAGS) -g -fvisibility=default -O1 -DPLUGIN_B
 plugin_pool_b_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 
-## Ten minutes of threads, throws, forks and libraries that come and go; make check takes one.
-soak: ullage libullage-preload.la libullage.la plugin_a.la plugin_b.la
+## Ten minutes of threads, throws, forks and libraries that come and go, and one of buffers that threads exchange; make check takes one, and seconds.
+soak: race_pool ullage libullage-preload.la libullage.la plugin_a.la plugin_b.la
 	$(AM_TESTS_ENVIRONMENT) SOAK_SECONDS=600 $(BATS) $(srcdir)/tests/cli/soak.bats
+	$(AM_TESTS_ENVIRONMENT) SECONDS_OF_EXCHANGE=60 ./race_pool
 .PHONY: soak
 
 ## ---- the tree itself ----

@@ -34,6 +34,8 @@ static inline void ull_count(uint64_t *counter, uint64_t by)
 {
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
     __asm__ volatile("addq %1, %0" : "+m"(*counter) : "er"(by) : "cc");
+#elif defined(__SANITIZE_THREAD__)
+    __atomic_fetch_add(counter, by, __ATOMIC_RELAXED);
 #else
     ull_store_relaxed(counter, ull_load_relaxed(counter) + by);
 #endif

@@ -163,6 +163,11 @@ static void note_contention(struct ull_cache *cache, unsigned retries)
         ull_store_relaxed(&cache->rounds, rounds * 2);
 }
 
+void ull_cache_pressed(struct ull_cache *cache)
+{
+    note_contention(cache, 1);
+}
+
 struct ull_magazine *ull_depot_take(struct ull_cache *cache)
 {
     unsigned retries, more;

@@ -100,6 +100,8 @@ static inline unsigned ull_cache_magazines(const struct ull_cache *cache)
 /* Buffers that each of a thread's magazines may hold so that the bounds hold; 0: none, every buffer is taken and given one by one. */
 unsigned ull_cache_reserve_rounds(struct ull_cache *cache, uint64_t most);
 void ull_cache_release_rounds(struct ull_cache *cache, unsigned rounds);
+/* A thread exchanges magazines of the largest size: after enough of that, and of contention, they may be twice as large. */
+void ull_cache_pressed(struct ull_cache *cache);
 
 /* A full magazine from the depot; NULL. */
 struct ull_magazine *ull_depot_take(struct ull_cache *cache);

@@ -218,16 +218,17 @@ static size_t trim(struct ull_pool_thread *self, uint32_t first, uint32_t end, u
     uint64_t idle = 0;
     size_t bytes = 0;
     for (uint32_t i = first; i < end; i++)
-        idle += ull_cache_retained(&ull_caches[i]);
+        if (ull_load_acquire(&ull_caches[i].used))
+            idle += ull_cache_retained(&ull_caches[i]);
     for (uint32_t i = first; i < end && self != NULL && idle > keep_bytes; i++)
         if (self->fronts[i].loaded != NULL)
             ull_front_empty(&ull_caches[i], &self->fronts[i], false);
     if (idle > keep_bytes)
         reclaim(&wanted, self);
     for (uint32_t i = end; i-- > first && idle > keep_bytes;) {
-        uint64_t had = ull_cache_retained(&ull_caches[i]), others = idle - ull_min_u64(idle, had);
         if (!ull_load_acquire(&ull_caches[i].used))
             continue;
+        uint64_t had = ull_cache_retained(&ull_caches[i]), others = idle - ull_min_u64(idle, had);
         bytes += ull_depot_trim(&ull_caches[i], ull_minus_clamped(keep_bytes, others));
         idle = others + ull_cache_retained(&ull_caches[i]);
     }

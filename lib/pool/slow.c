@@ -77,10 +77,14 @@ static unsigned filled(const struct ull_front *front)
     return (unsigned)(ull_load_relaxed(&front->sp) - front->loaded->entries);
 }
 
-/* A thread that comes here often keeps more, as far as the bounds let it. */
+/* A thread that comes here often keeps more, as far as the bounds let it; if many press for more than that, all may. */
 static void grow_rounds(struct ull_cache *cache, struct ull_front *front)
 {
-    front->rounds += ull_cache_reserve_rounds(cache, ull_min_u64(front->rounds, ull_load_relaxed(&cache->rounds) - ull_min_u64(front->rounds, ull_load_relaxed(&cache->rounds))));
+    unsigned most = ull_load_relaxed(&cache->rounds);
+    if (front->rounds < most)
+        front->rounds += ull_cache_reserve_rounds(cache, ull_min_u64(front->rounds, most - front->rounds));
+    else
+        ull_cache_pressed(cache);
 }
 
 /* What a magazine from elsewhere has over what was reserved goes back. */
@@ -214,7 +218,7 @@ static void count_get_common(struct ull_shard_entry *shard, uint64_t bytes)
         return;
     ull_add_relaxed(&shard->requested[ull_bucket_of(bytes)], UINT64_C(1));
     ull_add_relaxed(&shard->requested_bytes, bytes);
-    ull_shard_widen(shard, bytes);
+    ull_track_widen(shard, bytes);
 }
 
 static void count_get(struct ull_pool_thread *self, uint32_t place, uint64_t bytes)

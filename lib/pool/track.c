@@ -292,9 +292,18 @@ void ull_track_forget(void)
     }
 }
 
+void ull_track_widen(struct ull_shard_entry *shard, uint64_t bytes)
+{
+    pthread_mutex_lock(&books.lock);
+    if (!ull_shard_is_within(shard, bytes))
+        ull_shard_widen(shard, bytes);
+    pthread_mutex_unlock(&books.lock);
+}
+
 void ull_shard_widen(struct ull_shard_entry *shard, uint64_t bytes)
 {
-    uint64_t least = shard->requested_min_bytes, most = least + shard->requested_span_bytes;
+    uint64_t least = ull_load_relaxed(&shard->requested_min_bytes);
+    uint64_t most = least + ull_load_relaxed(&shard->requested_span_bytes);
     if (least == UINT64_MAX)
         least = most = bytes;
     ull_store_relaxed(&shard->requested_min_bytes, ull_min_u64(least, bytes));

@@ -83,6 +83,9 @@ uint64_t ull_learn(const float weights[ULL_BUCKET_COUNT], uint64_t now);
 
 /* ---- the hot path ---- */
 
+/* Of a common shard: the same as ull_shard_widen(), one at a time. */
+void ull_track_widen(struct ull_shard_entry *shard, uint64_t bytes);
+
 /* Widens the range of requests so that @bytes lies in it. */
 void ull_shard_widen(struct ull_shard_entry *shard, uint64_t bytes);
 

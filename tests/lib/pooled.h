@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "measure/begin.h"
 #include "measure/state.h"
+#include "pool/decay.h"
 #include "pool/thread.h"
 #include "ullage/alloc.h"
 
@@ -184,12 +185,12 @@ static inline uint64_t live_or_listed(uint32_t cache, uint64_t *carved)
 
 /*
  * Each buffer that was ever cut lies in exactly one place: with its owner, in its slab's list, in a magazine or in the depot.
- * False: one is lost, or two places have it. The allocator's own check goes first, which aborts. All must be quiet.
+ * False: one is lost, or two places have it. The allocator's own check goes first, which aborts. The program must be quiet;
+ * the allocator's thread, if there is one, is held off.
  */
-static inline bool every_buffer_is_once(void)
+static inline bool count_each(void)
 {
     bool good = true;
-    ull_pool_check_all();
     for (uint32_t cache = 0; cache < ull_caches_end; cache++) {
         struct census census = { NULL, 0, 0 };
         uint64_t carved = 0, elsewhere = ull_caches[cache].used ? live_or_listed(cache, &carved) : 0;
@@ -212,6 +213,15 @@ static inline bool every_buffer_is_once(void)
             return false;
         }
     }
+    return good;
+}
+
+static inline bool every_buffer_is_once(void)
+{
+    ull_pool_check_all();
+    ull_decay_hold();
+    bool good = count_each();
+    ull_decay_release();
     return good;
 }
 

@@ -215,11 +215,16 @@ static bool grew(const uint64_t of[2], uint64_t slack)
     return of[1] > of[0] + of[0] / 4 + slack;
 }
 
-static void exchange_and_count(const char *beside)
+static void exchange_and_count(const char *beside, void *(*work_beside)(void *))
 {
-    pthread_t watcher;
+    pthread_t watcher, other;
     pthread_create(&watcher, NULL, watch, NULL);
+    if (work_beside != NULL)
+        pthread_create(&other, NULL, work_beside, NULL);
     run(THREADS, exchange);
+    ull_store_relaxed(&all.stop, 1U);
+    if (work_beside != NULL)
+        pthread_join(other, NULL);
     pthread_join(watcher, NULL);
     tap_ok(all.spoiled == 0 && all.refused == 0, "%lu exchanges%s: %lu spoiled, %lu refused", (unsigned long)all.turns,
         beside, (unsigned long)all.spoiled, (unsigned long)all.refused);
@@ -229,7 +234,7 @@ static void exchange_and_count(const char *beside)
 static void exchange_part(void)
 {
     begin_part(seconds());
-    exchange_and_count("");
+    exchange_and_count("", NULL);
     /* A sanitizer's shadows grow for longer than this lasts. */
     tap_ok((SLOWER > 1 || !grew(watched.resident, 16 * MIB)) && !grew(watched.idle, 16 * MIB) && watched.over == 0,
         "memory does not grow: %lu and %lu KiB resident at most in each half, %lu and %lu KiB idle",
@@ -378,13 +383,9 @@ static void start_decay(void)
 
 static void decay_part(void)
 {
-    pthread_t trimmer;
     start_decay();
     begin_part(seconds() / 2);
-    pthread_create(&trimmer, NULL, keep_trimming, NULL);
-    exchange_and_count(" beside trim and decay");
-    ull_store_relaxed(&all.stop, 1U);
-    pthread_join(trimmer, NULL);
+    exchange_and_count(" beside trim and decay", keep_trimming);
     clear_array();
     for (int i = 0; i < 200 && ullage_retained_bytes() > 0; i++)
         pause_ms(10);

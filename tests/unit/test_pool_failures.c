@@ -296,3 +296,28 @@ Test(failures, of_the_beginning)
         without = WEXITSTATUS(status) == 8 ? without + 1 : 0;
     }
 }
+
+/* Memory that the kernel does not take back is not as it gave it. */
+Test(failures, memory_that_stays_is_not_zero)
+{
+    static const size_t sizes[] = { 4096, 65536, 300000, MIB };
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        unsigned char *stays = ullage_malloc(sizes[i]); /* and its slab */
+        void *p[20];
+        for (int n = 0; n < 20; n++)
+            memset(p[n] = ullage_malloc(sizes[i]), 0x99, sizes[i]);
+        for (int n = 0; n < 20; n++)
+            ullage_free_used(p[n], n % 2 != 0 ? sizes[i] : 4096);
+        begin_to_fail(SYS_madvise, 1, 1000000);
+        ullage_trim(0);
+        end_failing();
+        for (int n = 0; n < 20; n++) {
+            p[n] = ullage_calloc(1, sizes[i]);
+            cr_assert(is_zero(p[n], sizes[i]), "%zu, %d", sizes[i], n);
+        }
+        for (int n = 0; n < 20; n++)
+            ullage_free(p[n]);
+        ullage_free(stays);
+    }
+    ull_pool_check_all();
+}
