@@ -38,7 +38,12 @@ libull_write_la_SOURCES = \
 	lib/measure/stack.h lib/measure/stack.c \
 	lib/measure/state.h \
 	lib/measure/guard.h lib/measure/guard.c \
-	lib/measure/use.h lib/measure/use.c \
+	lib/measure/use.h lib/measure/use.c
+libull_write_la_LIBADD = libull-common.la libull-pool.la
+
+## Pools and buffers. Linked last: between the few pages of memory that an interposed program touches, their tables would lie.
+noinst_LTLIBRARIES += libull-pool.la
+libull_pool_la_SOURCES = \
 	lib/pool/adaptive.c \
 	lib/pool/any.c \
 	lib/pool/block.h \
@@ -65,7 +70,6 @@ libull_write_la_SOURCES = \
 	lib/buffer/buffer.c \
 	lib/buffer/chain.c \
 	lib/buffer/slice.c
-libull_write_la_LIBADD = libull-common.la
 
 ## For programs that link it. libgcc's unwinder is linked in and hidden, as below.
 if WITH_PRELOAD

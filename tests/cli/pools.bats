@@ -35,8 +35,8 @@ x = [bytearray(b"%d" % i) * 9000 for i in range(200)]
 pid = os.fork()
 y = [b + b for b in x]
 del x
-print(sum(map(len, y)))
-if pid: os.wait()'
+if pid: os.wait()
+print(sum(map(len, y)))'
     pooled sh -c 'seq 1 200000 | sort -n | tail -n 1; exit 7'
 }
 
