@@ -24,6 +24,7 @@ struct ull_recorder {
     struct ull_ledger ledger;
     struct ull_ledger parent; /* in a child that has no ledger yet: what its inherited buffers' sites refer to */
     struct ull_sites sites;
+    struct ull_modules modules;
     struct ull_use use;
     pthread_mutex_t making; /* of the ledger */
     uint64_t *alive;        /* a page that the kernel empties in a child: 0 there */
@@ -44,7 +45,6 @@ struct ull_recorder {
     uint32_t sandboxed;     /* atomic */
     uint32_t unloads;       /* libraries that were unmapped; atomic */
     uint32_t looks;         /* of a forked child: how often it will still ask whether its parent has gone; atomic */
-    struct ull_modules modules; /* last: tens of KiB, of which a program without sites touches none */
 };
 extern struct ull_recorder ull_recorder __attribute__((visibility("hidden")));
 

@@ -87,10 +87,12 @@ int main(void)
 END
     ${CC:-cc} -g -O1 -fno-optimize-sibling-calls sites.c -o sites
     sync sites "$PRELOAD" # pages of a file that was just written count as dirty memory of whoever maps it
-    read -r alone_before alone_after < <(./sites)
-    read -r with_before with_after < <(ULLAGE_SAMPLE_BYTES=0 LD_PRELOAD=$PRELOAD ./sites)
+    # The least of some runs: where stack and heap begin on a page is drawn by lot, and counts for one or two.
+    least() { for _ in 1 2 3 4 5; do "$@"; done | sort -n | head -n 1; }
+    read -r alone_before alone_after < <(least ./sites)
+    read -r with_before with_after < <(rm -rf "$ULLAGE_DIR"; least env ULLAGE_SAMPLE_BYTES=0 LD_PRELOAD="$PRELOAD" ./sites)
     echo "alone $alone_before $alone_after, with $with_before $with_after KiB"
-    bytes=$(cat "$ULLAGE_DIR"/*.ledger | wc -c)
+    bytes=$(cat "$(ls "$ULLAGE_DIR"/*.ledger | head -n 1)" | wc -c)
     echo "ledger $bytes"
     "$ULLAGE" report --json | jq -e '.sites | length >= 1000'
     [ $((with_after - alone_after)) -le 2000 ]
