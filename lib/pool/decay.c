@@ -239,7 +239,7 @@ static size_t trim(struct ull_pool_thread *self, uint32_t first, uint32_t end, u
 
 void ull_decay_leaving(void)
 {
-    if (!ull_slow_enter())
+    if (ull_pool_is_untouched() || !ull_slow_enter())
         return;
     if (pthread_mutex_trylock(&decay.deciding) == 0) {
         publish_pools(0, caches_end());

@@ -117,6 +117,9 @@ static int refill(struct ull_cache *cache, struct ull_front *front)
         cut(cache, full, other != NULL ? other : empty, front->rounds);
         front->previous = other != NULL ? empty : NULL;
         load(front, full, full->count);
+        /* Another thread may have put them: their lines are on the way while the first is handed out. */
+        for (uint32_t i = full->count; i-- > 0;)
+            __builtin_prefetch(full->entries[i].block, 1);
         return 0;
     }
     front->previous = empty;

@@ -326,6 +326,12 @@ static void rebuild(void)
     ull_pools_forked();
 }
 
+bool ull_pool_is_untouched(void)
+{
+    const uint32_t *alive = ull_load_acquire(&all.alive);
+    return alive != NULL && ull_load_acquire(alive) == 0;
+}
+
 void ull_pool_check_fork(void)
 {
     uint32_t *alive = ull_load_acquire(&all.alive), state;

@@ -143,6 +143,8 @@ struct ull_pool_thread *ull_thread_get(void);
 
 /* Where this process was forked by one that had pools: makes its own of what it finds. Cheap. */
 void ull_pool_check_fork(void);
+/* A forked child that has not asked for anything yet. */
+bool ull_pool_is_untouched(void);
 
 /* pool.c's part of that. */
 void ull_pools_forked(void);
