@@ -200,8 +200,6 @@ static bool prepare(void)
     return all.threads != NULL;
 }
 
-static void forked(void);
-
 /* Memory of a thread that ended, or new; nobody else takes it then. */
 static struct ull_pool_thread *find_memory(void)
 {
@@ -219,10 +217,8 @@ static struct ull_pool_thread *find_memory(void)
             ull_store_relaxed(&thread->kind, (uint8_t)ULL_THREAD_BEGINNING);
     }
     pthread_mutex_unlock(&all.lock);
-    if (first) {
-        ull_named_forked(forked);
+    if (first)
         ull_named_leaving(ull_decay_leaving);
-    }
     return thread;
 }
 
@@ -300,16 +296,6 @@ void ull_thread_leave(struct ull_pool_thread *self)
 
 /* ---- fork ---- */
 
-/* By libc's handlers, where the child was made by fork(3). Only says so: most children exec, and need none of this. */
-static void forked(void)
-{
-    if (all.alive == &all.alive_otherwise) {
-        all.alive_otherwise = 0;
-        for (uint32_t i = 0; i < all.count; i++)
-            memset(all.threads[i], 0, sizeof *all.threads[i]);
-    }
-}
-
 static void rebuild(void)
 {
     pthread_mutex_init(&all.lock, NULL);
@@ -324,6 +310,27 @@ static void rebuild(void)
     ull_leak_forked();
     ull_decay_forked();
     ull_pools_forked();
+}
+
+/*
+ * By libc's handlers, where the child was made by fork(3). Nearly always it only says so: most children exec, and need none of
+ * this. But where another thread was just at the very first call, nothing tells the child later, and a lock may be held.
+ */
+static void forked(void)
+{
+    if (all.alive == NULL)
+        rebuild();
+    if (all.alive == &all.alive_otherwise) {
+        all.alive_otherwise = 0;
+        for (uint32_t i = 0; i < all.count; i++)
+            memset(all.threads[i], 0, sizeof *all.threads[i]);
+    }
+}
+
+/* Before the first call, which another thread may be in when the process forks. */
+__attribute__((constructor)) static void expect_forks(void)
+{
+    ull_named_forked(forked);
 }
 
 bool ull_pool_is_untouched(void)
