@@ -26,6 +26,7 @@ static struct {
 } policy;
 
 uint64_t ull_misuse_count;
+void (*ull_misuse_survived)(void);
 
 void ull_misuse_policy(int report, void (*on_misuse)(void *ctx, const char *what), void *ctx)
 {
@@ -89,5 +90,8 @@ void ull_misuse(const char *format, ...)
         write_line(what);
     if (!only_reports())
         abort();
+    void (*survived)(void) = ull_load_acquire(&ull_misuse_survived);
+    if (survived != NULL)
+        survived();
     errno = kept;
 }

@@ -25,6 +25,9 @@ void ull_misuse_policy(int report, void (*on_misuse)(void *ctx, const char *what
  */
 __attribute__((cold, format(printf, 1, 2))) void ull_misuse(const char *format, ...);
 
+/* Called for each misuse that the program goes on from; NULL: nobody counts them. Atomic. */
+extern void (*ull_misuse_survived)(void);
+
 /* Misuse so far in this process. Atomic. */
 extern uint64_t ull_misuse_count;
 

@@ -213,6 +213,12 @@ void *ull_sys_mmap(size_t bytes, int protection, int flags, int fd, off_t offset
     return (void *)result;
 }
 
+void *ull_sys_map_books(size_t bytes)
+{
+    int error;
+    return ull_sys_mmap(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, &error);
+}
+
 /* For file systems without fallocate: writes what the caller knows to be a hole or past the end. */
 static int reserve_by_writing(int fd, uint64_t offset, uint64_t bytes)
 {

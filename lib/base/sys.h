@@ -63,6 +63,8 @@ ssize_t ull_sys_read_memory(pid_t pid, uintptr_t from, void *to, size_t bytes);
 /* Whether the 8 bytes at an address of this process can be read now; about 100 ns. */
 bool ull_sys_is_readable(uintptr_t address);
 
+/* Zero memory for our own books, which are never malloc's: private, not charged until it is touched. NULL: none to be had. */
+void *ull_sys_map_books(size_t bytes);
 /* NULL and *error set on failure. Anonymous memory: fd -1. */
 void *ull_sys_mmap(size_t bytes, int protection, int flags, int fd, off_t offset, int *error);
 

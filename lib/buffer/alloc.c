@@ -22,12 +22,6 @@
 
 #define CALLER __builtin_return_address(0)
 
-/* What a call is about; @site NULL: the place is the caller's address. */
-static inline uint32_t place_of(const struct ullage_site *site, const void *address, enum ull_kind kind)
-{
-    return ull_likely(site != NULL) ? ull_load_relaxed(&site->index) : ull_place_find_address(address, kind);
-}
-
 /* Whatever the hot path does not do. */
 static __attribute__((noinline)) struct ull_block *get_other(
     const struct ullage_site *site, const void *address, enum ull_kind kind, uint64_t bytes)
@@ -36,7 +30,7 @@ static __attribute__((noinline)) struct ull_block *get_other(
         errno = ENOMEM;
         return NULL;
     }
-    struct ull_block *block = ull_get_any(place_of(site, address, kind), bytes, 0);
+    struct ull_block *block = ull_get_any(ull_place_known(site, address, kind), bytes, 0);
     if (ull_likely(block != NULL))
         return block;
     const struct ull_want want
@@ -61,7 +55,7 @@ void *ullage_malloc_at(const struct ullage_site *site, size_t bytes)
 static inline __attribute__((always_inline)) struct ull_block *get(
     const struct ullage_site *site, const void *address, enum ull_kind kind, uint64_t bytes, void **data)
 {
-    struct ull_block *block = ull_get_hot(place_of(site, address, kind), bytes, 0, data);
+    struct ull_block *block = ull_get_hot(ull_place_known(site, address, kind), bytes, 0, data);
     if (ull_unlikely(block == NULL)) {
         block = get_other(site, address, kind, bytes);
         *data = block != NULL ? block->data : NULL;

@@ -34,14 +34,14 @@ static inline struct ullage_buffer *buffer_of(struct ull_block *block)
 
 static uint64_t learned(uint32_t place)
 {
-    uint64_t bytes = place > ULL_PLACE_OTHER ? ull_load_relaxed(&ull_place_at(place)->learned_bytes) : 0;
+    uint64_t bytes = ull_place_learned(place);
     return bytes != 0 ? bytes : FIRST_LEARNED_BYTES;
 }
 
 /* Whatever the hot path does not do. */
 static __attribute__((noinline)) struct ull_block *get_other(const struct ullage_site *site, const void *address, uint64_t bytes)
 {
-    uint32_t place = site != NULL ? ull_load_relaxed(&site->index) : ull_place_find_address(address, ULL_KIND_BUFFER);
+    uint32_t place = ull_place_known(site, address, ULL_KIND_BUFFER);
     if (bytes > PTRDIFF_MAX) {
         errno = ENOMEM;
         return NULL;
@@ -66,7 +66,7 @@ static inline __attribute__((always_inline)) struct ull_block *get(
     const struct ullage_site *site, const void *address, uint64_t bytes)
 {
     void *data;
-    uint32_t place = ull_likely(site != NULL) ? ull_load_relaxed(&site->index) : ull_place_find_address(address, ULL_KIND_BUFFER);
+    uint32_t place = ull_place_known(site, address, ULL_KIND_BUFFER);
     struct ull_block *block = ull_get_hot(place, bytes != 0 ? bytes : learned(place), 0, &data);
     if (ull_unlikely(block == NULL))
         return get_other(site, address, bytes);

@@ -38,12 +38,6 @@ void ull_live_init(struct ull_live *live, struct ull_ledger *ledger)
         pthread_mutex_init(&live->shards[i].lock, NULL);
 }
 
-static void *map_memory(uint64_t bytes)
-{
-    int error;
-    return ull_sys_mmap(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &error);
-}
-
 static void empty_shard(struct ull_live_shard *shard)
 {
     if (shard->slots != NULL)
@@ -117,7 +111,7 @@ static void grow_filter(struct ull_live *live)
         return;
     struct ull_live_filter *old = live->filter;
     if (live->total * FILTER_SLOTS_A_BUFFER > old->count) {
-        struct ull_live_filter *filter = map_memory(sizeof *filter + (uint64_t)old->count * 4);
+        struct ull_live_filter *filter = ull_sys_map_books(sizeof *filter + (uint64_t)old->count * 4);
         if (filter != NULL) {
             filter->shift = old->shift - 2;
             filter->count = old->count * 4;
@@ -155,7 +149,7 @@ static bool make_room(struct ull_live_shard *shard)
         return true;
     struct ull_live_shard grown = *shard;
     grown.capacity = shard->capacity == 0 ? FIRST_SLOTS : shard->capacity * 2;
-    grown.slots = map_memory(grown.capacity * sizeof grown.slots[0]);
+    grown.slots = ull_sys_map_books(grown.capacity * sizeof grown.slots[0]);
     if (grown.slots == NULL)
         return false;
     for (uint64_t at = 0; at < shard->capacity; at++)
@@ -187,7 +181,7 @@ static void close_gap(struct ull_live_shard *shard, uint64_t gap)
 static bool grow_free_entries(struct ull_live_shard *shard)
 {
     uint64_t capacity = shard->free_capacity == 0 ? 1024 : shard->free_capacity * 2; /* one page at first */
-    uint32_t *grown = map_memory(capacity * sizeof grown[0]);
+    uint32_t *grown = ull_sys_map_books(capacity * sizeof grown[0]);
     if (grown == NULL)
         return false;
     if (shard->free_entries != NULL) {

@@ -5,9 +5,11 @@
 #include "measure/begin.h"
 
 #include "base/arith.h"
+#include "base/misuse.h"
 #include "base/quantity.h"
 #include "measure/guard.h"
 #include "measure/jemalloc.h"
+#include "measure/named.h"
 #include "measure/stack.h"
 #include "ullage/recording.h"
 
@@ -39,6 +41,11 @@ static enum ull_pages_method forced_method(void)
     return ULL_PAGES_UNTRIED;
 }
 
+static void count_misuse(void)
+{
+    ull_named_count(ULL_COUNTER_pool_misuse_total, 1);
+}
+
 /* Allocations come before constructors do, and before there is an environment: then the next one tries again. */
 void ull_begin(enum ull_clearing clearing, bool interposes)
 {
@@ -67,6 +74,7 @@ void ull_begin(enum ull_clearing clearing, bool interposes)
     if (start != NULL && strcmp(start, "paused") == 0)
         ullage_recording_pause();
     ull_recorder_init(&options);
+    ull_store_release(&ull_misuse_survived, count_misuse);
 }
 
 static void at_exit(int status, void *unused)

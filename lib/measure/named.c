@@ -117,7 +117,10 @@ void ull_named_learned(uint32_t site, uint64_t bytes)
 
 void ull_named_regrown(uint32_t site)
 {
-    if (site != 0 && is_recording())
+    if (!is_recording())
+        return;
+    ull_ledger_count(&recorder.ledger, ULL_COUNTER_pool_regrows_total, 1);
+    if (site != 0)
         ull_add_relaxed(&((struct ull_site_entry *)ull_ledger_at(&recorder.ledger, ULL_TABLE_SITES, site))->regrows_count, UINT64_C(1));
 }
 

@@ -49,12 +49,6 @@ static struct {
     struct ullage_profile *profiles[PROFILES_MAX];
 } all = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static void *map_memory(size_t bytes)
-{
-    int error;
-    return ull_sys_mmap(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &error);
-}
-
 static void prepare(struct ullage_profile *profile)
 {
     profile->string = 0;
@@ -96,7 +90,7 @@ static struct ullage_profile *find(const char *name)
 
 static struct ullage_profile *make(const char *name)
 {
-    struct ullage_profile *profile = all.count < PROFILES_MAX ? map_memory(sizeof *profile) : NULL;
+    struct ullage_profile *profile = all.count < PROFILES_MAX ? ull_sys_map_books(sizeof *profile) : NULL;
     if (profile == NULL)
         return NULL;
     memcpy(profile->name, name, strlen(name) + 1);
@@ -160,7 +154,7 @@ static bool make_room(struct shard *shard)
     if (shard->capacity != 0 && (shard->count + 1) * 4 <= shard->capacity * 3)
         return true;
     struct shard grown = { .capacity = shard->capacity == 0 ? FIRST_SLOTS : shard->capacity * 2 };
-    grown.slots = map_memory(grown.capacity * sizeof grown.slots[0]);
+    grown.slots = ull_sys_map_books(grown.capacity * sizeof grown.slots[0]);
     if (grown.slots == NULL)
         return false;
     for (uint64_t at = 0; at < shard->capacity; at++)

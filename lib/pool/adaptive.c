@@ -8,6 +8,7 @@
 #include "ledger/budget.h"
 #include "pool/clear.h"
 #include "pool/debug.h"
+#include "pool/decay.h"
 #include "pool/hot.h"
 
 #include <errno.h>
@@ -16,8 +17,15 @@ static bool charge(struct ullage_pool *pool, uint64_t bytes)
 {
     struct ullage_budget *budget = pool->cache->budget;
     int error = budget == NULL ? 0 : ull_budget_try(budget, bytes);
-    if (error == -ENOBUFS && (pool->flags & ULLAGE_POOL_WAIT) != 0)
-        error = ull_budget_wait(budget, bytes, -1);
+    while (error == -ENOBUFS) {
+        if (ull_decay_free_budget(budget)) /* what lies idle in other pools of it */
+            error = ull_budget_try(budget, bytes);
+        if (error != -ENOBUFS || (pool->flags & ULLAGE_POOL_WAIT) == 0)
+            break;
+        error = ull_budget_wait(budget, bytes, ULL_POOL_WAIT_MS);
+        if (error == -ETIMEDOUT)
+            error = -ENOBUFS;
+    }
     if (error != 0) {
         ull_add_relaxed(&pool->cache->refused, UINT64_C(1));
         errno = -error;
@@ -33,7 +41,7 @@ static void give_budget(struct ullage_pool *pool, uint64_t bytes)
 
 uint64_t ull_adaptive_bytes(const struct ullage_pool *pool)
 {
-    uint64_t bytes = pool->place > ULL_PLACE_OTHER ? ull_load_relaxed(&ull_place_at(pool->place)->learned_bytes) : 0;
+    uint64_t bytes = ull_place_learned(pool->place);
     return bytes != 0 ? ull_min_u64(bytes, pool->object_bytes) : pool->object_bytes;
 }
 

@@ -46,7 +46,6 @@ struct ull_cache {
     struct ull_slab *partial, *spares; /* under lock */
     uint64_t mapped_bytes;             /* these four atomic, written under lock */
     uint64_t made, unmade;
-    uint32_t slabs;
 
     /* depot */
     struct ull_stack full, victims;

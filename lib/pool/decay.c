@@ -277,6 +277,26 @@ bool ull_decay_squeeze(struct ull_pool_thread *self, uint32_t first, uint32_t en
     return bytes > 0;
 }
 
+bool ull_decay_squeeze_budget(struct ull_pool_thread *self, const struct ullage_budget *budget)
+{
+    bool any = false;
+    for (uint32_t i = ULL_CACHE_FIRST_POOL; i < caches_end(); i++)
+        if (ull_load_acquire(&ull_caches[i].used) && ull_caches[i].budget == budget && ull_decay_squeeze(self, i, i + 1))
+            any = true;
+    return any;
+}
+
+bool ull_decay_free_budget(const struct ullage_budget *budget)
+{
+    if (!ull_slow_enter())
+        return false;
+    struct ull_pool_thread *self = ull_thread_enter();
+    bool any = ull_decay_squeeze_budget(self, budget);
+    ull_thread_leave(self);
+    ull_slow_leave();
+    return any;
+}
+
 static void abandon(struct ull_cache *cache, struct ull_pool_thread *thread)
 {
     struct ull_front *front = &thread->fronts[cache->index];

@@ -20,7 +20,11 @@ size_t ull_decay_trim(uint32_t first, uint32_t end, uint64_t keep_bytes);
 /* The same on a slow path, of all that is idle there. False: nothing came of it, or another thread is at it. */
 bool ull_decay_squeeze(struct ull_pool_thread *self, uint32_t first, uint32_t end);
 
-/* pool.c's: the counts of the pool that has this cache, into the ledger. Takes the lock of threads. */
+/* The same, of all pools that have this budget. And for who is on no slow path: returns when it is done. */
+bool ull_decay_squeeze_budget(struct ull_pool_thread *self, const struct ullage_budget *budget);
+bool ull_decay_free_budget(const struct ullage_budget *budget);
+
+/* pools.c's: the counts of the pool that has this cache, into the ledger. Takes the lock of threads. */
 void ull_pool_publish(struct ull_cache *cache);
 
 /* Takes back what all threads have of one cache, which nobody is using; between ull_slow_enter() and leave. */

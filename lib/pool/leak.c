@@ -35,10 +35,8 @@ static struct {
 
 static uint32_t take_slot(void)
 {
-    int error;
     if (all.slots == NULL)
-        all.slots = ull_sys_mmap(FOLLOWED_MAX * sizeof all.slots[0], PROT_READ | PROT_WRITE,
-            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, &error);
+        all.slots = ull_sys_map_books(FOLLOWED_MAX * sizeof all.slots[0]);
     if (all.slots == NULL || (all.free == 0 && all.count == FOLLOWED_MAX))
         return 0;
     uint32_t slot = all.free != 0 ? all.free : ++all.count;

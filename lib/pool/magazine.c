@@ -25,10 +25,9 @@ struct ull_magazine *ull_magazine_at(uint32_t self)
 static struct ull_magazine *segment_at(uint32_t at)
 {
     struct ull_magazine *segment = ull_load_acquire(&all.segments[at]), *expected = NULL;
-    int error;
     if (segment != NULL)
         return segment;
-    segment = ull_sys_mmap(SEGMENT * sizeof *segment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &error);
+    segment = ull_sys_map_books(SEGMENT * sizeof *segment);
     if (segment != NULL && !ull_cas_acq_rel(&all.segments[at], &expected, segment)) {
         ull_sys_munmap(segment, SEGMENT * sizeof *segment);
         segment = expected;

@@ -16,10 +16,9 @@ static struct ull_leaf *leaf_at(uint64_t address)
 {
     struct ull_leaf **place = &ull_map_root[address >> (ULL_CHUNK_BITS + ULL_LEAF_BITS)];
     struct ull_leaf *leaf = ull_load_acquire(place), *expected = NULL;
-    int error;
     if (leaf != NULL)
         return leaf;
-    leaf = ull_sys_mmap(sizeof *leaf, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &error);
+    leaf = ull_sys_map_books(sizeof *leaf);
     if (leaf != NULL && !ull_cas_acq_rel(place, &expected, leaf)) {
         ull_sys_munmap(leaf, sizeof *leaf);
         leaf = expected;

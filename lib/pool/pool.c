@@ -16,7 +16,6 @@
 #undef ullage_pool_get
 
 #define CALLER __builtin_return_address(0)
-enum { WAIT_STEP_MS = 10 }; /* our choice: see wait_for_budget() */
 
 /* ---- get ---- */
 
@@ -35,14 +34,14 @@ static int build(struct ullage_pool *pool, struct ull_block *block)
 }
 
 /*
- * Waits until as much is free as an object takes, and looks again now and then: an object that is put stays charged, in the
- * magazine of whoever put it, until the next get squeezes it out. Whoever is quicker may have it then, and we wait again.
+ * Waits until as much is free as an object takes, and looks again now and then. Whoever is quicker may have it then, and we wait
+ * again.
  */
 static bool wait_for_budget(struct ullage_pool *pool)
 {
     if (errno != ENOBUFS || (pool->flags & ULLAGE_POOL_WAIT) == 0)
         return false;
-    int error = ull_budget_wait(pool->cache->budget, pool->cache->stride, WAIT_STEP_MS);
+    int error = ull_budget_wait(pool->cache->budget, pool->cache->stride, ULL_POOL_WAIT_MS);
     if (error == 0)
         ull_budget_give(pool->cache->budget, pool->cache->stride);
     errno = -error;
@@ -52,7 +51,7 @@ static bool wait_for_budget(struct ullage_pool *pool)
 static __attribute__((noinline)) void *get_other(struct ullage_pool *pool, const struct ullage_site *site, const void *address)
 {
     struct ull_block *block;
-    uint32_t place = site != NULL ? ull_load_relaxed(&site->index) : ull_place_find_address(address, ULL_KIND_POOL);
+    uint32_t place = ull_place_known(site, address, ULL_KIND_POOL);
     if (!ull_pool_is_one(pool, address)) {
         errno = EINVAL;
         return NULL;
@@ -83,7 +82,7 @@ static inline __attribute__((always_inline)) void *get(
     void *data;
     if (ull_unlikely(pool == NULL || pool->magic != ULL_POOL_MAGIC || (pool->flags & ULLAGE_POOL_ADAPTIVE) != 0))
         return get_other(pool, site, address);
-    uint32_t place = ull_likely(site != NULL) ? ull_load_relaxed(&site->index) : ull_place_find_address(address, ULL_KIND_POOL);
+    uint32_t place = ull_place_known(site, address, ULL_KIND_POOL);
     if (ull_unlikely(ull_get_hot(place, pool->object_bytes, pool->index, &data) == NULL))
         return get_other(pool, site, address);
     ull_count(&ull_pool_self->fronts[pool->index].gets, 1);

@@ -14,7 +14,14 @@
 #include "ullage/pool.h"
 
 #define ULL_POOL_MAGIC UINT32_C(0x756c6c70)
-enum { ULL_POOL_NAME_BYTES = 64 };
+enum {
+    ULL_POOL_NAME_BYTES = 64,
+    /*
+     * Who waits for a budget looks again so often: what is put stays charged, in the magazine of whoever put it, until the next get
+     * squeezes it out. Our choice.
+     */
+    ULL_POOL_WAIT_MS = 10,
+};
 
 struct ullage_pool {
     uint32_t magic; /* 0 where it was destroyed: its memory stays, so that a later use is told */

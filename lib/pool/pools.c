@@ -47,10 +47,8 @@ static bool is_valid(const struct ullage_pool_options *opt)
 /* Under the lock: an index that no pool has. */
 static uint32_t free_index(void)
 {
-    int error;
     if (all.pools == NULL)
-        all.pools = ull_sys_mmap(ULL_CACHES_MAX * sizeof all.pools[0], PROT_READ | PROT_WRITE,
-            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, &error);
+        all.pools = ull_sys_map_books(ULL_CACHES_MAX * sizeof all.pools[0]);
     for (uint32_t i = ULL_CACHE_FIRST_POOL; all.pools != NULL && i < ULL_CACHE_FIRST_POOL + POOLS_MAX; i++)
         if (all.pools[i].magic == 0)
             return i;

@@ -42,18 +42,12 @@ struct ull_slab *ull_slab_at(uint32_t index)
     return registry.slabs[index];
 }
 
-static void *map_books(size_t bytes)
-{
-    int error;
-    return ull_sys_mmap(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, &error);
-}
-
 static bool enter_in_registry(struct ull_slab *slab)
 {
     bool room = false;
     pthread_mutex_lock(&registry.lock);
     if (registry.slabs == NULL)
-        registry.slabs = map_books(SLABS_MAX * sizeof registry.slabs[0]);
+        registry.slabs = ull_sys_map_books(SLABS_MAX * sizeof registry.slabs[0]);
     if (registry.slabs != NULL && registry.count < SLABS_MAX) {
         registry.slabs[registry.count] = slab;
         ull_store_release(&registry.count, registry.count + 1);
@@ -100,7 +94,7 @@ static struct ull_slab *get_descriptor(struct ull_cache *cache, uint32_t count)
         unlink_slab(&cache->spares, slab);
         return slab;
     }
-    slab = map_books(descriptor_bytes(count));
+    slab = ull_sys_map_books(descriptor_bytes(count));
     if (slab == NULL)
         return NULL;
     slab->descriptor_room = count;
@@ -135,7 +129,6 @@ static struct ull_slab *make_slab(struct ull_cache *cache, uint64_t stride, uint
     ull_store_release(&slab->state, (uint32_t)ULL_SLAB_USED);
     ull_store_relaxed(&cache->mapped_bytes, cache->mapped_bytes + bytes);
     ull_named_set(ULL_COUNTER_pool_slab_bytes, ull_add_relaxed(&ull_pool_settings.slab_bytes, bytes) + bytes);
-    cache->slabs++;
     ull_store_relaxed(&ull_pool_settings.started, 1U);
     return slab;
 }
@@ -236,7 +229,6 @@ static void retire(struct ull_cache *cache, struct ull_slab *slab)
     pthread_mutex_lock(&cache->lock);
     ull_store_relaxed(&cache->mapped_bytes, cache->mapped_bytes - slab->bytes);
     ull_named_set(ULL_COUNTER_pool_slab_bytes, ull_sub_relaxed(&ull_pool_settings.slab_bytes, slab->bytes) - slab->bytes);
-    cache->slabs--;
     link_first(&cache->spares, slab);
     pthread_mutex_unlock(&cache->lock);
 }
@@ -374,7 +366,6 @@ static void rebuild(struct ull_slab *slab)
         return;
     list_blocks(slab);
     cache->mapped_bytes += slab->bytes;
-    cache->slabs++;
     if (slab->free != 0 || slab->carved != slab->count)
         link_first(&cache->partial, slab);
 }
@@ -386,7 +377,6 @@ void ull_slabs_rebuild(void)
         struct ull_cache *cache = &ull_caches[i];
         cache->partial = cache->spares = NULL;
         cache->mapped_bytes = 0;
-        cache->slabs = 0;
     }
     for (uint32_t i = 0; i < registry.count; i++)
         rebuild(registry.slabs[i]);

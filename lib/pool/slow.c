@@ -172,16 +172,6 @@ static struct ull_block *take(struct ull_cache *cache, struct ull_front *front, 
 
 #define ENORMOUS_BYTES (UINT64_C(1) << 40)
 
-/* What lies idle in any pool of that budget. */
-static bool squeeze_budget(struct ull_pool_thread *self, const struct ullage_budget *budget)
-{
-    bool any = false;
-    for (uint32_t i = ULL_CACHE_FIRST_POOL; i < ull_load_acquire(&ull_caches_end); i++)
-        if (ull_load_acquire(&ull_caches[i].used) && ull_caches[i].budget == budget && ull_decay_squeeze(self, i, i + 1))
-            any = true;
-    return any;
-}
-
 /* Memory may lie idle where it is of no use just now: in the same cache if a budget is short, else in any. */
 static struct ull_block *take_after_trim(
     struct ull_pool_thread *self, struct ull_cache *cache, struct ull_front *front, uint64_t bytes, int *error)
@@ -191,7 +181,7 @@ static struct ull_block *take_after_trim(
         return block;
     if (*error == -ENOMEM && bytes > ENORMOUS_BYTES)
         return NULL; /* no idle memory makes room for that */
-    if (*error == -ENOMEM ? ull_decay_squeeze(self, 0, ULL_CACHES_MAX) : squeeze_budget(self, cache->budget))
+    if (*error == -ENOMEM ? ull_decay_squeeze(self, 0, ULL_CACHES_MAX) : ull_decay_squeeze_budget(self, cache->budget))
         block = take(cache, front, bytes, error);
     return block;
 }

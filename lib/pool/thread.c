@@ -71,12 +71,6 @@ struct ull_pool_thread *ull_thread_memory(uint32_t index)
     return all.threads[index];
 }
 
-static void *map_books(size_t bytes)
-{
-    int error;
-    return ull_sys_mmap(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, &error);
-}
-
 /* ---- fronts ---- */
 
 /* Where the stack pointer of an empty front points: whoever looks above it finds no buffer. */
@@ -166,13 +160,16 @@ static void at_thread_end(void *thread)
 
 static struct ull_pool_thread *map_thread(void)
 {
-    struct ull_pool_thread *thread = all.count < THREADS_MAX ? map_books(sizeof *thread) : NULL;
+    struct ull_pool_thread *thread = all.count < THREADS_MAX ? ull_sys_map_books(sizeof *thread) : NULL;
     if (thread == NULL)
         return NULL;
     (void)ull_sys_madvise(thread, sizeof *thread, MADV_NOHUGEPAGE);
-    (void)ull_sys_madvise(thread, sizeof *thread, MADV_WIPEONFORK);
+    /* A kernel without it has forked() do the same. One that has it and fails has no memory for us: a child would go on with ours. */
+    if (ull_sys_madvise(thread, sizeof *thread, MADV_WIPEONFORK) != 0 && all.alive != &all.alive_otherwise) {
+        ull_sys_munmap(thread, sizeof *thread);
+        return NULL;
+    }
     pthread_mutex_init(&thread->lock, NULL);
-    thread->index = all.count;
     all.threads[all.count++] = thread;
     return thread;
 }
@@ -180,7 +177,7 @@ static struct ull_pool_thread *map_thread(void)
 static void make_alive_page(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    uint32_t *alive = map_books(page);
+    uint32_t *alive = ull_sys_map_books(page);
     if (alive == NULL || ull_sys_madvise(alive, page, MADV_WIPEONFORK) != 0)
         alive = &all.alive_otherwise;
     ull_store_relaxed(alive, (uint32_t)ALIVE); /* before anybody sees it: a 0 there means a forked child */
@@ -196,7 +193,7 @@ static bool prepare(void)
         make_alive_page();
     if (!all.has_key)
         all.has_key = pthread_key_create(&all.key, at_thread_end) == 0;
-    all.threads = map_books(THREADS_MAX * sizeof all.threads[0]);
+    all.threads = ull_sys_map_books(THREADS_MAX * sizeof all.threads[0]);
     return all.threads != NULL;
 }
 
@@ -299,10 +296,8 @@ void ull_thread_leave(struct ull_pool_thread *self)
 static void rebuild(void)
 {
     pthread_mutex_init(&all.lock, NULL);
-    for (uint32_t i = 0; i < all.count; i++) {
-        all.threads[i]->index = i;
+    for (uint32_t i = 0; i < all.count; i++)
         pthread_mutex_init(&all.threads[i]->lock, NULL);
-    }
     ull_caches_rebuild();
     ull_slabs_rebuild();
     ull_caches_settle();

@@ -62,7 +62,6 @@ struct ull_pool_thread {
     uint32_t until_sample;
     struct ull_front *last;
     uint32_t id;
-    uint32_t index;        /* in the table of threads */
     pthread_mutex_t lock;  /* of the magazines on slow paths, against the reclaimer */
     _Alignas(64) struct ull_front fronts[ULL_CACHES_MAX];
     struct ull_line lines[ULL_PLACES_MAX]; /* by place */

@@ -51,15 +51,14 @@ static struct {
     size_t spare_left;
 } books = { .lock = PTHREAD_MUTEX_INITIALIZER, .generation = 1 };
 
-static void *map_books(size_t bytes)
-{
-    int error;
-    return ull_sys_mmap(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, &error);
-}
-
 struct ull_place *ull_place_at(uint32_t index)
 {
     return &books.places[index];
+}
+
+uint64_t ull_place_learned(uint32_t index)
+{
+    return index > ULL_PLACE_OTHER ? ull_load_relaxed(&books.places[index].learned_bytes) : 0;
 }
 
 uint32_t ull_place_count(void)
@@ -88,7 +87,7 @@ static const char *keep_text(const char *text)
     if (bytes > TEXT_BYTES / 4)
         return NULL;
     if (bytes > books.text_left) {
-        books.text = map_books(TEXT_BYTES);
+        books.text = ull_sys_map_books(TEXT_BYTES);
         books.text_left = books.text != NULL ? TEXT_BYTES : 0;
     }
     if (books.text == NULL)
@@ -104,8 +103,8 @@ static bool prepare(void)
     if (books.places != NULL)
         return true;
     if (books.refs == NULL)
-        books.refs = map_books(SHARDS_MAX * sizeof books.refs[0]);
-    struct ull_place *places = books.refs != NULL ? map_books(ULL_PLACES_MAX * sizeof places[0]) : NULL;
+        books.refs = ull_sys_map_books(SHARDS_MAX * sizeof books.refs[0]);
+    struct ull_place *places = books.refs != NULL ? ull_sys_map_books(ULL_PLACES_MAX * sizeof places[0]) : NULL;
     if (places == NULL)
         return false;
     ull_store_release(&books.places, places);
@@ -197,7 +196,7 @@ static struct ull_shard_entry *spare_shard(void)
 {
     struct ull_shard_entry *shard;
     if (books.spare_left < sizeof *shard) {
-        books.spare = map_books(TEXT_BYTES);
+        books.spare = ull_sys_map_books(TEXT_BYTES);
         books.spare_left = books.spare != NULL ? TEXT_BYTES : 0;
     }
     if (books.spare == NULL)
@@ -345,7 +344,7 @@ void ull_track_fold(uint32_t index, struct ull_shard_entry *shard)
 /* ---- what all counts of a place say ---- */
 
 struct sums {
-    uint64_t puts, requested_known, used_bytes, used_max, requested_min, allocations, allocated_bytes, frees;
+    uint64_t puts, requested_known, used_bytes, used_max, requested_min, allocations, frees;
     uint64_t shares[ULL_SHARE_COUNT], used[ULL_BUCKET_COUNT];
 };
 
@@ -369,7 +368,6 @@ static void add_up(const struct ull_place *place, struct sums *sums)
         sums->used_bytes += ull_load_relaxed(&shard->used_bytes);
         sums->used_max = ull_max_u64(sums->used_max, ull_load_relaxed(&shard->used_max_bytes));
         sums->requested_min = ull_min_u64(sums->requested_min, ull_load_relaxed(&shard->requested_min_bytes));
-        sums->allocated_bytes += ull_load_relaxed(&shard->requested_bytes);
     }
     for (unsigned i = 0; i < ULL_BUCKET_COUNT; i++)
         sums->puts += sums->used[i];
@@ -459,8 +457,7 @@ void ull_track_needed(uint32_t index, uint64_t requested, uint64_t bytes)
 
 void ull_track_regrown(uint32_t index)
 {
-    struct ull_place *place = &books.places[index];
-    ull_add_relaxed(&place->regrows, UINT64_C(1));
+    const struct ull_place *place = &books.places[index];
     if (place->generation == books.generation)
         ull_named_regrown(place->site);
 }

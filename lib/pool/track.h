@@ -33,7 +33,6 @@ struct ull_place {
     uint64_t learned_bytes;   /* what it gets for 0; 0: nothing learned; atomic */
     uint64_t reviewed;        /* puts that were known at the last review */
     uint32_t passes;          /* samples to the next review; atomic */
-    uint64_t regrows;         /* atomic */
     struct ull_shard_entry *common; /* of threads without shards of their own; written atomically */
     float weights[ULL_BUCKET_COUNT]; /* of uses, older ones fading; under the lock */
     uint64_t seen[ULL_BUCKET_COUNT]; /* of used[] at the last review */
@@ -48,6 +47,15 @@ uint32_t ull_place_of_site(const struct ullage_site *site, enum ull_kind kind, c
 uint32_t ull_place_of_address(const void *address, enum ull_kind kind);
 /* Without taking a lock: 0 if it is not known yet. */
 uint32_t ull_place_find_address(const void *address, enum ull_kind kind);
+
+/* What the hot path knows of a place: @site's, or @address's where that is NULL; 0: nothing yet. Takes no lock. */
+static inline uint32_t ull_place_known(const struct ullage_site *site, const void *address, enum ull_kind kind)
+{
+    return __builtin_expect(site != NULL, 1) ? ull_load_relaxed(&site->index) : ull_place_find_address(address, kind);
+}
+
+/* What the place learned; 0: nothing. */
+uint64_t ull_place_learned(uint32_t place);
 
 /* This thread's shard of a place, adopted or made; NULL: no memory, or nothing is to be counted. @owner: thread id. */
 struct ull_shard_entry *ull_track_shard(uint32_t place, uint32_t owner);
@@ -69,7 +77,7 @@ void ull_track_needed(uint32_t place, uint64_t requested, uint64_t bytes);
 /* A buffer of a learned size had to grow. */
 void ull_track_regrown(uint32_t place);
 
-/* Sums, for tests and for pools: allocations and frees of a place. */
+/* For tests: allocations and frees of a place. */
 void ull_track_sums(uint32_t place, uint64_t *allocations, uint64_t *frees);
 
 /* In a forked child: shards are the parent's; places stay, and what they learned. */

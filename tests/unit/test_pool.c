@@ -628,6 +628,28 @@ static uint64_t learn(struct ullage_pool *pool, int times, size_t used)
     return counts_of(pool).learned_bytes;
 }
 
+/* What lies idle in another pool of the budget is not in the way. */
+Test(pool, adaptive_squeezes_others_of_its_budget, .timeout = 30)
+{
+    struct ullage_budget *budget;
+    struct ullage_pool_options fixed = options_of(8192), adaptive = options_of(8192);
+    cr_assert_eq(ullage_budget_create(&budget, 16384), 0);
+    fixed.budget = adaptive.budget = budget;
+    adaptive.flags = ULLAGE_POOL_ADAPTIVE | ULLAGE_POOL_WAIT;
+    struct ullage_pool *idle = create(&fixed), *pool = create(&adaptive);
+    void *held[2] = { ullage_pool_get(idle), ullage_pool_get(idle) };
+    ullage_pool_put(idle, held[0]);
+    ullage_pool_put(idle, held[1]);
+    cr_assert_eq(ullage_budget_used(budget), 16384);
+    void *object = ullage_pool_get(pool);
+    cr_assert_not_null(object);
+    ullage_pool_put_used(pool, object, 100);
+    destroy(pool);
+    destroy(idle);
+    cr_assert_eq(ullage_budget_used(budget), 0);
+    ullage_budget_destroy(budget);
+}
+
 Test(pool, adaptive_learns_what_is_needed)
 {
     struct ullage_pool_options options = options_of(MIB);

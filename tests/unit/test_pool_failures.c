@@ -297,6 +297,80 @@ Test(failures, of_the_beginning)
     }
 }
 
+/* ---- forks in the midst of it ---- */
+
+/* A child asks for buffers, gives them back, and finds its books in order; a hang ends in SIGALRM. Returns what wait(2) says. */
+static int fork_and_work(void)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(5);
+        work();
+        ull_pool_check_all();
+        _exit(0);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static struct {
+    uint32_t reached, go_on; /* atomic */
+} first_call;
+
+/* The first call's first mmap: locks are held then, and nothing yet tells a child that it is one. */
+static long stop_there(long number)
+{
+    if (number != SYS_mmap || __atomic_exchange_n(&first_call.reached, 1, __ATOMIC_ACQ_REL) != 0)
+        return 0;
+    while (__atomic_load_n(&first_call.go_on, __ATOMIC_ACQUIRE) == 0)
+        usleep(1000);
+    return 0;
+}
+
+static void *make_the_first_call(void *unused)
+{
+    ullage_free(ullage_malloc(1000));
+    return unused;
+}
+
+Test(failures, a_fork_while_another_thread_is_at_the_first_call, .timeout = 30)
+{
+    pthread_t thread;
+    ull_begin_if_needed();
+    ull_begin_process();
+    ull_sys_inject = stop_there;
+    cr_assert_eq(pthread_create(&thread, NULL, make_the_first_call, NULL), 0);
+    while (__atomic_load_n(&first_call.reached, __ATOMIC_ACQUIRE) == 0)
+        usleep(1000);
+    ull_sys_inject = NULL;
+    int status = fork_and_work();
+    __atomic_store_n(&first_call.go_on, 1, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
+    work();
+    ull_pool_check_all();
+}
+
+/* Books that the kernel will not empty in a child: the child must not go on with its parent's magazines. */
+static void begin_without_one_and_fork(void)
+{
+    begin_to_fail(SYS_madvise, turn, 1);
+    work();
+    end_failing();
+    work();
+    _exit(fork_and_work() == 0 ? 7 : 9);
+}
+
+Test(failures, a_fork_after_advice_that_was_refused)
+{
+    char said[4000];
+    for (turn = 1; turn < 12; turn++) {
+        int status = in_child(begin_without_one_and_fork, said, sizeof said);
+        cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7, "turn %u: status %x, %s", turn, status, said);
+    }
+}
+
 /* Memory that the kernel does not take back is not as it gave it. */
 Test(failures, memory_that_stays_is_not_zero)
 {
