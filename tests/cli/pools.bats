@@ -87,6 +87,32 @@ END
     "$ULLAGE" report | awk 'length > 80 { exit 1 }'
 }
 
+@test "a reported misuse, and buffers that had to grow, are counted in the report" {
+    cat > counted.c <<'END'
+#include <ullage/ullage.h>
+int main(void)
+{
+    struct ullage_alloc_options options = { .size = sizeof options, .misuse = ULLAGE_MISUSE_REPORT };
+    if (ullage_alloc_configure(&options) != 0)
+        return 1;
+    void *twice = ullage_malloc(4096);
+    ullage_free(twice);
+    ullage_free(twice);
+    for (int i = 0; i < 3; i++) {
+        struct ullage_buffer *b = ullage_buffer_get(0);
+        ullage_buffer_grow(&b, 70000, 0);
+        ullage_buffer_put(b, 70000);
+    }
+    return 0;
+}
+END
+    ${CC:-cc} -I"$SOURCE/include" counted.c -o counted -L"$BUILD/.libs" -lullage -Wl,-rpath,"$BUILD/.libs"
+    ./counted 2> said
+    "$ULLAGE" report --json > report.json
+    [ "$(jq -r '.counters | [.pool_misuse_total, .pool_regrows_total] | join(" ")' report.json)" = "1 3" ]
+    [ "$(jq '[.sites[].regrows_total // 0] | add' report.json)" = 3 ]
+}
+
 @test "what is not given back is in the report, with its stack" {
     printf '#include <ullage/ullage.h>\n__attribute__((noinline)) void keep(void) { *(char *)ullage_malloc(4096) = 1; }\nint main(void) { for (int i = 0; i < 3; i++) keep(); ullage_leaks_report(2, 0); return 0; }\n' > leak.c
     ${CC:-cc} -g -I"$SOURCE/include" leak.c -o leak -L"$BUILD/.libs" -lullage -Wl,-rpath,"$BUILD/.libs"

@@ -356,6 +356,8 @@ Test(failures, a_fork_while_another_thread_is_at_the_first_call, .timeout = 30)
 static void begin_without_one_and_fork(void)
 {
     begin_to_fail(SYS_madvise, turn, 1);
+    ull_begin_if_needed();
+    ull_begin_process(); /* what tells a child of fork(3) where the kernel empties nothing */
     work();
     end_failing();
     work();
