@@ -4,6 +4,7 @@ pkginclude_HEADERS = \
 	include/ullage/bench.h \
 	include/ullage/bench_result.h \
 	include/ullage/budget.h \
+	include/ullage/record.h \
 	include/ullage/buffer.h \
 	include/ullage/export.h \
 	include/ullage/jemalloc.h \

@@ -69,7 +69,21 @@ libull_pool_la_SOURCES = \
 	lib/buffer/alloc.c \
 	lib/buffer/buffer.c \
 	lib/buffer/chain.c \
-	lib/buffer/slice.c
+	lib/buffer/charge.h \
+	lib/buffer/slice.c \
+	lib/record/assembler.c \
+	lib/record/clock.c \
+	lib/record/count.h lib/record/count.c \
+	lib/record/fill.h lib/record/fill.c \
+	lib/record/marker.h \
+	lib/record/memory.c \
+	lib/record/party.h lib/record/party.c \
+	lib/record/proxy.c \
+	lib/record/reader.h lib/record/reader.c \
+	lib/record/refuse.c \
+	lib/record/rpc.c \
+	lib/record/settings.h lib/record/settings.c \
+	lib/record/writer.c
 
 ## For programs that link it. libgcc's unwinder is linked in and hidden, as below.
 if WITH_PRELOAD

@@ -54,7 +54,7 @@ size_t ullage_buffer_capacity(const struct ullage_buffer *b);
 /**
  * ullage_buffer_grow() - make room for @want_bytes
  * @b:          replaced by a larger buffer where it has to be; @keep_bytes from the front are copied
- * Returns: 0; -EBUSY: it has to move, and others hold references; -EINVAL: @keep_bytes over its capacity; -ENOMEM;
+ * Returns: 0; -EBUSY: it has to move, and others hold references, or a record reader's budget is charged for it; -EINVAL: @keep_bytes over its capacity; -ENOMEM;
  *          -EDEADLK. After an error @b is as it was
  */
 int ullage_buffer_grow(struct ullage_buffer **b, size_t want_bytes, size_t keep_bytes);

@@ -5,6 +5,7 @@
 
 #include <ullage/alloc.h>
 #include <ullage/budget.h>
+#include <ullage/record.h>
 #include <ullage/buffer.h>
 #include <ullage/jemalloc.h>
 #include <ullage/pool.h>

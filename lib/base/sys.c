@@ -10,9 +10,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -177,6 +179,46 @@ ssize_t ull_sys_write(int fd, const void *from, size_t bytes)
 ssize_t ull_sys_pwrite(int fd, const void *from, size_t bytes, off_t offset)
 {
     return ull_sys_call(SYS_pwrite64, fd, (long)from, (long)bytes, offset, 0, 0);
+}
+
+ssize_t ull_sys_recv(int fd, void *to, size_t bytes, int flags)
+{
+    return ull_sys_call(SYS_recvfrom, fd, (long)to, (long)bytes, flags, 0, 0);
+}
+
+ssize_t ull_sys_recv_pieces(int fd, const struct iovec *iov, int count, int flags)
+{
+    struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count };
+    return ull_sys_call(SYS_recvmsg, fd, (long)&message, flags, 0, 0, 0);
+}
+
+ssize_t ull_sys_send_pieces(int fd, const struct iovec *iov, int count, int flags)
+{
+    struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count };
+    return ull_sys_call(SYS_sendmsg, fd, (long)&message, flags, 0, 0, 0);
+}
+
+ssize_t ull_sys_readv(int fd, const struct iovec *iov, int count)
+{
+    return ull_sys_call(SYS_readv, fd, (long)iov, count, 0, 0, 0);
+}
+
+ssize_t ull_sys_writev(int fd, const struct iovec *iov, int count)
+{
+    return ull_sys_call(SYS_writev, fd, (long)iov, count, 0, 0, 0);
+}
+
+/* ppoll(2), because not every machine has poll(2). */
+int ull_sys_poll(int fd, short events, int timeout_ms)
+{
+    struct pollfd one = { .fd = fd, .events = events };
+    struct timespec time = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
+    return (int)ull_sys_call(SYS_ppoll, (long)&one, 1, (long)(timeout_ms < 0 ? NULL : &time), 0, 0, 0);
+}
+
+int ull_sys_file_flags(int fd)
+{
+    return (int)ull_sys_call(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
 }
 
 ssize_t ull_sys_readlink(const char *path, char *to, size_t bytes)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 /*
  * If set, asked before each call with its number; what it returns, unless 0, is the result instead of the call.
@@ -55,6 +56,15 @@ ssize_t ull_sys_read(int fd, void *to, size_t bytes);
 ssize_t ull_sys_pread(int fd, void *to, size_t bytes, off_t offset);
 ssize_t ull_sys_write(int fd, const void *from, size_t bytes);
 ssize_t ull_sys_pwrite(int fd, const void *from, size_t bytes, off_t offset);
+/* As recv(2), recvmsg(2) into pieces, sendmsg(2) of pieces, readv(2), writev(2), poll(2) of one descriptor; none is a cancellation point. */
+ssize_t ull_sys_recv(int fd, void *to, size_t bytes, int flags);
+ssize_t ull_sys_recv_pieces(int fd, const struct iovec *iov, int count, int flags);
+ssize_t ull_sys_send_pieces(int fd, const struct iovec *iov, int count, int flags);
+ssize_t ull_sys_readv(int fd, const struct iovec *iov, int count);
+ssize_t ull_sys_writev(int fd, const struct iovec *iov, int count);
+int ull_sys_poll(int fd, short events, int timeout_ms);
+/* F_GETFL. */
+int ull_sys_file_flags(int fd);
 ssize_t ull_sys_readlink(const char *path, char *to, size_t bytes);
 
 /* Copies bytes from another process, or from this one without the risk of a fault. Returns bytes read or -errno. */

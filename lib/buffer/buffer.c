@@ -10,6 +10,8 @@
 #include "ullage/buffer.h"
 
 #include "base/arith.h"
+#include "buffer/charge.h"
+#include "ledger/budget.h"
 #include "pool/clear.h"
 #include "pool/debug.h"
 #include "pool/hot.h"
@@ -198,11 +200,22 @@ int ullage_buffer_grow(struct ullage_buffer **b, size_t want_bytes, size_t keep_
         return 0;
     if (want_bytes > PTRDIFF_MAX)
         return -ENOMEM;
-    if (ull_load_acquire(&(*b)->block.refs) != 1)
+    if (ull_load_acquire(&(*b)->block.refs) != 1 || (ull_load_relaxed(&(*b)->block.state) & ULL_BLOCK_CHARGED) != 0)
         return -EBUSY;
     result = grow(b, want_bytes, keep_bytes);
     errno = kept;
     return result;
+}
+
+uint64_t ull_buffer_room_for(uint64_t bytes)
+{
+    return ull_room_for(bytes);
+}
+
+void ull_buffer_charge(struct ullage_buffer *b, const struct ullage_budget *budget)
+{
+    b->block.pad = ull_budget_slot(budget) + 1;
+    ull_block_set(&b->block, ULL_BLOCK_CHARGED);
 }
 
 int ullage_buffer_in_flight_begin(struct ullage_buffer *b)

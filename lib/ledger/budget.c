@@ -39,13 +39,19 @@ static uint64_t used_of(uint64_t word)
 
 /* ---- charging ---- */
 
-/* Takes @bytes, or leaves @bits behind; both are decided by one look. */
-static bool take_or_leave(struct ullage_budget *b, uint64_t bytes, uint64_t bits)
+/* What it has for those who may not use the reserve. */
+static uint64_t beside_reserve(const struct ullage_budget *b)
+{
+    return b->max_bytes - ull_load_relaxed(&b->reserve_bytes);
+}
+
+/* Takes @bytes of the first @max, or leaves @bits behind; both are decided by one look. */
+static bool take_or_leave(struct ullage_budget *b, uint64_t bytes, uint64_t bits, uint64_t max)
 {
     uint64_t word = ull_load_relaxed(&b->word), wanted;
     bool fits;
     do {
-        fits = bytes <= b->max_bytes - used_of(word);
+        fits = used_of(word) <= max && bytes <= max - used_of(word);
         wanted = fits ? word + bytes : word | bits;
     } while (!ull_cas_acq_rel(&b->word, &word, wanted));
     if (fits)
@@ -53,26 +59,52 @@ static bool take_or_leave(struct ullage_budget *b, uint64_t bytes, uint64_t bits
     return fits;
 }
 
-static int try_at_once(struct ullage_budget *b, uint64_t bytes, int error)
+static int try_at_once(struct ullage_budget *b, uint64_t bytes, int error, uint64_t max)
 {
-    if (take_or_leave(b, bytes, REFUSED | WAS_REFUSED))
+    if (take_or_leave(b, bytes, REFUSED | WAS_REFUSED, max))
         return 0;
     ull_add_relaxed(&b->refused_count, 1U);
     return error;
+}
+
+/* @bytes of the first @max; -EMSGSIZE: more than @most, which will never be free. */
+static int try_within(struct ullage_budget *b, size_t bytes, uint64_t max, uint64_t most)
+{
+    int result = -EMSGSIZE;
+    ull_budget_settle(b);
+    if (bytes <= most)
+        result = try_at_once(b, bytes, -ENOBUFS, max);
+    else
+        ull_add_relaxed(&b->refused_count, 1U);
+    ull_budget_publish(b);
+    return result;
 }
 
 int ull_budget_try(struct ullage_budget *b, size_t bytes)
 {
     if (!ull_budget_is_live(b, "charge"))
         return -EINVAL;
-    ull_budget_settle(b);
-    int result = -EMSGSIZE;
-    if (bytes <= b->max_bytes)
-        result = try_at_once(b, bytes, -ENOBUFS);
-    else
-        ull_add_relaxed(&b->refused_count, 1U);
-    ull_budget_publish(b);
-    return result;
+    uint64_t max = beside_reserve(b);
+    return try_within(b, bytes, max, max);
+}
+
+int ull_budget_try_beside_reserve(struct ullage_budget *b, size_t bytes)
+{
+    if (!ull_budget_is_live(b, "charge"))
+        return -EINVAL;
+    return try_within(b, bytes, beside_reserve(b), b->max_bytes);
+}
+
+int ull_budget_try_reserve(struct ullage_budget *b, size_t bytes)
+{
+    if (!ull_budget_is_live(b, "charge"))
+        return -EINVAL;
+    return try_within(b, bytes, b->max_bytes, b->max_bytes);
+}
+
+void ull_budget_reserve(struct ullage_budget *b, size_t bytes)
+{
+    ull_store_relaxed(&b->reserve_bytes, bytes < b->max_bytes ? (uint64_t)bytes : b->max_bytes);
 }
 
 /* Until it fits, or the time is over: -ETIMEDOUT. Anything else is the kernel's refusal to let us sleep. */
@@ -80,7 +112,7 @@ static int sleep_until_taken(struct ullage_budget *b, uint64_t bytes, uint64_t u
 {
     for (;;) {
         uint32_t seen = ull_load_acquire(&b->changes);
-        if (take_or_leave(b, bytes, SLEEPS))
+        if (take_or_leave(b, bytes, SLEEPS, beside_reserve(b)))
             return 0;
         int woken = ull_sys_futex_wait(&b->changes, seen, until_ns);
         if (woken < 0 && woken != -EAGAIN && woken != -EINTR)
@@ -94,10 +126,10 @@ int ull_budget_wait(struct ullage_budget *b, size_t bytes, int timeout_ms)
 {
     if (!ull_budget_is_live(b, "charge"))
         return -EINVAL;
-    if (bytes > b->max_bytes)
+    if (bytes > beside_reserve(b))
         return ull_budget_try(b, bytes);
     ull_budget_settle(b);
-    int result = take_or_leave(b, bytes, 0) ? 0 : -ETIMEDOUT;
+    int result = take_or_leave(b, bytes, 0, beside_reserve(b)) ? 0 : -ETIMEDOUT;
     if (result != 0 && timeout_ms != 0) {
         uint64_t until_ns = timeout_ms < 0 ? 0 : ull_sys_precise_ns() + (uint64_t)timeout_ms * 1000000;
         ull_add_relaxed(&b->waits_count, 1U);
@@ -105,7 +137,7 @@ int ull_budget_wait(struct ullage_budget *b, size_t bytes, int timeout_ms)
         result = sleep_until_taken(b, bytes, until_ns);
     }
     if (result != 0) /* what came back at the last instant is taken, and the next release is told of as after any refusal */
-        result = try_at_once(b, bytes, result);
+        result = try_at_once(b, bytes, result, beside_reserve(b));
     ull_budget_publish(b);
     return result;
 }

@@ -41,6 +41,7 @@ struct ullage_budget {
     uint32_t reserved;
     uint64_t magic;    /* atomic */
     struct ull_budget_entry *entry; /* in the ledger; atomic */
+    uint64_t reserve_bytes; /* that only ull_budget_try_reserve() may use; atomic */
     char *text;        /* room for its name in the ledger's strings: ULL_BUDGET_NAME_BYTES */
     uint64_t string;   /* 1 + index of that */
     uint64_t max_bytes;
@@ -57,11 +58,20 @@ int ull_budget_event_fd(struct ullage_budget *b);
 int ull_budget_try(struct ullage_budget *b, size_t bytes);
 /* The same, and also -ETIMEDOUT; @timeout_ms below 0: for ever. Hold no lock. */
 int ull_budget_wait(struct ullage_budget *b, size_t bytes, int timeout_ms);
+/* As ull_budget_try(), of the reserve too. The other way round: -ENOBUFS, and not -EMSGSIZE, for what only the reserve could hold. */
+int ull_budget_try_reserve(struct ullage_budget *b, size_t bytes);
+int ull_budget_try_beside_reserve(struct ullage_budget *b, size_t bytes);
+/* Keeps @bytes of it, at most all, for ull_budget_try_reserve() alone. */
+void ull_budget_reserve(struct ullage_budget *b, size_t bytes);
 void ull_budget_give(struct ullage_budget *b, size_t bytes);
 
 size_t ull_budget_used(const struct ullage_budget *b);
 size_t ull_budget_peak(const struct ullage_budget *b);
 size_t ull_budget_max(const struct ullage_budget *b);
+
+/* Its place among all budgets, below ULL_BUDGETS_MAX; and the other way round. */
+uint32_t ull_budget_slot(const struct ullage_budget *b);
+struct ullage_budget *ull_budget_at(uint32_t slot);
 
 /* 1 + index in the ledger's table; 0 not yet. */
 uint32_t ull_budget_index(const struct ullage_budget *b);

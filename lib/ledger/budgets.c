@@ -143,6 +143,16 @@ void ull_budget_listed(struct ullage_budget *b, struct ull_budget_entry *entry, 
     ull_store_release(&b->listing, (uint32_t)ULL_BUDGET_LISTED);
 }
 
+uint32_t ull_budget_slot(const struct ullage_budget *b)
+{
+    return (uint32_t)(b - ull_load_acquire(&table.slots));
+}
+
+struct ullage_budget *ull_budget_at(uint32_t slot)
+{
+    return &ull_load_acquire(&table.slots)[slot];
+}
+
 uint32_t ull_budget_index(const struct ullage_budget *b)
 {
     return ull_load_relaxed(&b->index);
@@ -185,6 +195,7 @@ static void prepare(struct ullage_budget *b, uint64_t max_bytes)
     ull_store_relaxed(&b->peak_bytes, UINT64_C(0));
     ull_store_relaxed(&b->refused_count, UINT64_C(0));
     ull_store_relaxed(&b->waits_count, UINT64_C(0));
+    ull_store_relaxed(&b->reserve_bytes, UINT64_C(0));
     copy_name(b->name, (const char[ULL_BUDGET_NAME_BYTES]) { "" });
     if (entry != NULL) {
         ull_store_release(&entry->ready, UINT64_C(0));

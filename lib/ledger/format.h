@@ -5,10 +5,10 @@
  * A ledger is a file that a program maps shared and only adds to; whoever wants to know maps it for reading. It
  * outlives its process, however that died. docs/ledger-format.md tells the same for people; tests hold both together.
  *
- *   +--------+---------+---------+--------+-------+------+------+--------+-------+---------+ - - - - - - - - - - -+
- *   | header | strings | modules | frames | sites | uses | live | shards | pools | budgets | segments grown later |
- *   +--------+---------+---------+--------+-------+------+------+--------+-------+---------+ - - - - - - - - - - -+
- *   0        4096                                                                         64 KiB
+ *   +--------+---------+---------+--------+-------+------+------+--------+-------+---------+------------+ - - - - - - - - - - -+
+ *   | header | strings | modules | frames | sites | uses | live | shards | pools | budgets | procedures | segments grown later |
+ *   +--------+---------+---------+--------+-------+------+------+--------+-------+---------+------------+ - - - - - - - - - - -+
+ *   0        4096                                                                                      64 KiB
  *
  * A table is an array in segments: segment k holds base_count << k entries, at segment_offset[k]. An entry never moves
  * and a segment never shrinks, so a reader needs no lock. Every fact is one aligned word, stored once it is true:
@@ -36,7 +36,7 @@
 #define ULL_SIDECAR_MAGIC UINT64_C(0x0ac74449534c4c55)
 
 enum {
-    ULL_FORMAT_VERSION = 3,
+    ULL_FORMAT_VERSION = 4,
     ULL_HEADER_BYTES = 4096,
     ULL_FIRST_BYTES = 64 * 1024, /* of a new ledger: header and the first segment of each table */
     ULL_SEGMENTS_MAX = 20,
@@ -160,6 +160,20 @@ static inline unsigned ull_share_of(uint64_t used, uint64_t requested)
     X(pool_refused_total, COUNTER, COUNT, "calls by a signal handler inside another call of its thread: refused") \
     X(pool_misuse_total, COUNTER, COUNT, "misuse of buffers that was reported and left without effect") \
     X(pool_regrows_total, COUNTER, COUNT, "buffers of a learned size that had to grow") \
+    X(records_total, COUNTER, COUNT, "sunrpc records handed out by readers") \
+    X(record_bytes_total, COUNTER, BYTES, "bytes of the streams that were read, markers included") \
+    X(record_fragments_total, COUNTER, COUNT, "fragments of those records") \
+    X(record_held_bytes, GAUGE, BYTES, "buffers that readers hold now") \
+    X(record_held_peak_bytes, GAUGE, BYTES, "largest value of record_held_bytes") \
+    X(record_stalled, GAUGE, COUNT, "readers that wait for the rest of a record") \
+    X(record_refused_size_total, COUNTER, COUNT, "readers that failed at a cap on bytes or fragments") \
+    X(record_refused_budget_total, COUNTER, COUNT, "readers that failed because they held more than their share of a full budget") \
+    X(record_refused_time_total, COUNTER, COUNT, "readers that failed at a deadline, an idle limit or a minimum rate") \
+    X(record_refused_protocol_total, COUNTER, COUNT, "readers that failed at a malformed header or preamble") \
+    X(record_refused_end_total, COUNTER, COUNT, "readers whose stream ended inside a record") \
+    X(record_refused_other_total, COUNTER, COUNT, "readers that failed otherwise: read(2), memory, the program's callback") \
+    X(record_waits_total, COUNTER, COUNT, "calls that were refused for now because a budget was used up") \
+    X(record_procedures_dropped_total, COUNTER, COUNT, "records of procedures that found their table full") \
     X(jemalloc_installed, GAUGE, COUNT, "1 once jemalloc's hooks are ours; the values below are then its own") \
     X(jemalloc_sampled_total, COUNTER, COUNT, "samples of jemalloc's profiler that our hook unwound") \
     X(jemalloc_dumps_total, COUNTER, COUNT, "heap profiles that jemalloc wrote") \
@@ -190,6 +204,7 @@ enum ull_table {
     ULL_TABLE_SHARDS,  /* struct ull_shard_entry */
     ULL_TABLE_POOLS,   /* struct ull_pool_entry */
     ULL_TABLE_BUDGETS, /* struct ull_budget_entry */
+    ULL_TABLE_PROCEDURES, /* struct ull_procedure_entry */
     ULL_TABLE_COUNT
 };
 
@@ -383,6 +398,18 @@ struct ull_budget_entry {
     uint64_t max_bytes, used_bytes, peak_bytes;
     uint64_t refused_count, waits_count;
     uint64_t destroyed;
+};
+
+/* Calls of one RPC procedure as record readers met them: from these, caps are suggested. Written by all threads, atomically. */
+struct ull_procedure_entry {
+    uint64_t ready;
+    uint32_t program, version, procedure;
+    uint32_t reserved;
+    uint64_t records_count;
+    uint64_t bytes;
+    uint64_t max_bytes;
+    uint64_t refused_count; /* over the cap for it */
+    uint64_t sizes[ULL_BUCKET_COUNT];
 };
 
 /* Buffers whose use is known for good, because they were freed. Live ones are in the live table. */

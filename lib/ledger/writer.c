@@ -36,12 +36,14 @@ static const struct {
     [ULL_TABLE_SHARDS] = { sizeof(struct ull_shard_entry), 8 },
     [ULL_TABLE_POOLS] = { sizeof(struct ull_pool_entry), 8 },
     [ULL_TABLE_BUDGETS] = { sizeof(struct ull_budget_entry), 8 },
+    [ULL_TABLE_PROCEDURES] = { sizeof(struct ull_procedure_entry), 4 },
 };
 
 enum {
     FIRST_SEGMENTS_BYTES = 4096 + 32 * sizeof(struct ull_module_entry) + 1024 * 8 + 16 * sizeof(struct ull_site_entry)
         + 8 * sizeof(struct ull_use_entry) + 64 * sizeof(struct ull_live_entry) + 8 * sizeof(struct ull_shard_entry)
-        + 8 * sizeof(struct ull_pool_entry) + 8 * sizeof(struct ull_budget_entry),
+        + 8 * sizeof(struct ull_pool_entry) + 8 * sizeof(struct ull_budget_entry)
+        + 4 * sizeof(struct ull_procedure_entry),
 };
 _Static_assert(ULL_HEADER_BYTES + FIRST_SEGMENTS_BYTES <= ULL_FIRST_BYTES, "the first segments must fit");
 _Static_assert(sizeof(struct ull_site_entry) % 8 == 0 && sizeof(struct ull_use_entry) % 8 == 0, "aligned words");

@@ -90,6 +90,18 @@ struct ull_pool_entry *ull_named_pool(const char *name)
     return entry;
 }
 
+struct ull_procedure_entry *ull_named_procedure(uint32_t program, uint32_t version, uint32_t procedure)
+{
+    struct ull_procedure_entry *entry = reserve(ULL_TABLE_PROCEDURES);
+    if (entry == NULL)
+        return NULL;
+    entry->program = program;
+    entry->version = version;
+    entry->procedure = procedure;
+    ull_store_release(&entry->ready, UINT64_C(1));
+    return entry;
+}
+
 /* ---- counts: no lock, and nothing that could fail ---- */
 
 static bool is_recording(void)
@@ -134,6 +146,12 @@ void ull_named_set(enum ull_counter counter, uint64_t value)
 {
     if (is_recording())
         ull_store_relaxed(&recorder.ledger.header->counters[counter], value);
+}
+
+void ull_named_max(enum ull_counter counter, uint64_t value)
+{
+    if (is_recording())
+        ull_max_relaxed(&recorder.ledger.header->counters[counter], value);
 }
 
 /* ---- the rest ---- */
@@ -187,9 +205,9 @@ void ull_named_leaving(void (*leaving)(void))
     ull_store_release(&recorder.leaving, leaving);
 }
 
-void ull_named_forked(void (*forked)(void))
+void ull_named_forked(enum ull_named_room room, void (*forked)(void))
 {
-    recorder.forked[3] = forked;
+    ull_store_relaxed(&recorder.forked[3 + (unsigned)room], forked);
 }
 
 void ull_named_check_fork(void)

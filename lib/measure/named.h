@@ -20,6 +20,9 @@ struct ull_shard_entry *ull_named_shard(void);
 /* A new entry of the table of pools; NULL. @name: copied. */
 struct ull_pool_entry *ull_named_pool(const char *name);
 
+/* The entry of a procedure, new; NULL. */
+struct ull_procedure_entry *ull_named_procedure(uint32_t program, uint32_t version, uint32_t procedure);
+
 /* Adds @delta to the live bytes of a site and of the process; @excess over what they were before was the peak. */
 void ull_named_fold(uint32_t site, uint64_t delta, uint64_t excess);
 void ull_named_learned(uint32_t site, uint64_t bytes);
@@ -32,6 +35,7 @@ uint32_t ull_named_unloads(void);
 uint64_t ull_named_written(const void *start, uint64_t bytes);
 void ull_named_count(enum ull_counter counter, uint64_t by);
 void ull_named_set(enum ull_counter counter, uint64_t value);
+void ull_named_max(enum ull_counter counter, uint64_t value);
 
 /* "object+0x1234", or the nearest exported function. Takes the loader's lock: where the program ends, or in a report. */
 void ull_named_address(const void *address, char *to, size_t room);
@@ -43,7 +47,8 @@ void ull_named_say(const char *what, const char *why);
 void ull_named_leaving(void (*leaving)(void));
 
 /* What happens in a forked child, once; see life.c. */
-void ull_named_forked(void (*forked)(void));
+enum ull_named_room { ULL_NAMED_POOLS, ULL_NAMED_RECORDS };
+void ull_named_forked(enum ull_named_room room, void (*forked)(void));
 /* Lets a child learn that it is one; cheap. */
 void ull_named_check_fork(void);
 

@@ -31,7 +31,7 @@ struct ull_recorder {
     uint64_t rescanned_ns;  /* atomic */
     uint64_t cursor;        /* of the rescans; whoever won rescanned_ns uses it */
     uint64_t stderr_device, stderr_inode;
-    void (*forked[4])(void); /* of profile.c, jemalloc.c, budget.c, pools; in a forked child; NULL: not in use; atomic */
+    void (*forked[5])(void); /* of profile.c, jemalloc.c, budget.c, pools, record readers; in a forked child; NULL: not in use; atomic */
     void (*refresh)(void);  /* of jemalloc.c: brings gauges up to date; outside the allocator; NULL: not in use; atomic */
     void (*leaving)(void);  /* of pools, at exit(3); NULL: not in use; atomic */
     uint64_t refreshed_ns;  /* atomic */

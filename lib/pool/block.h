@@ -35,6 +35,7 @@ enum ull_block_state {
     ULL_BLOCK_SINGLE = 0x8000,   /* LIVE: of a pool without a size of its own, of an ULLAGE_POOL_ADAPTIVE one */
     ULL_BLOCK_OBJECT = 0x10000,  /* LIVE: of a pool; not for ullage_free() */
     ULL_BLOCK_NOTED = 0x20000,   /* LIVE: `used` is not 0 */
+    ULL_BLOCK_CHARGED = 0x40000, /* LIVE, of a size class: a budget is charged for it; `pad` says which */
 };
 
 struct ull_block {
@@ -49,7 +50,7 @@ struct ull_block {
     uint32_t leak;      /* 1 + index in the table of leaks */
     uint16_t cache;     /* index of its struct ull_cache */
     uint16_t flights;   /* how often the kernel has it */
-    uint32_t pad;
+    uint32_t pad;       /* pools: theirs; a buffer that is charged: 1 + slot of its budget */
 };
 _Static_assert(sizeof(struct ull_block) == 64, "a line of the cache, so that owners do not share one");
 

@@ -6,6 +6,7 @@
 
 #include "base/arith.h"
 #include "measure/named.h"
+#include "pool/map.h"
 #include "pool/source.h"
 
 #include <string.h>
@@ -17,6 +18,14 @@
 uint64_t ull_block_room(const struct ull_block *block)
 {
     return block->cache != ULL_CLASS_LARGE ? ull_caches[block->cache].object_bytes : ull_map_find(block->data)->bytes;
+}
+
+uint64_t ull_room_for(uint64_t bytes)
+{
+    unsigned index = ull_class_for(bytes);
+    if (index == ULL_CLASS_LARGE)
+        return ull_round_up(bytes, ULL_CHUNK_BYTES);
+    return ull_cache_of_class(index)->object_bytes;
 }
 
 void ull_clear(void *data, uint64_t bytes)

@@ -11,6 +11,7 @@
 #include "base/arith.h"
 #include "base/misuse.h"
 #include "base/sys.h"
+#include "ledger/budget.h"
 #include "measure/named.h"
 #include "pool/clear.h"
 #include "pool/debug.h"
@@ -398,6 +399,8 @@ static void put(struct ull_block *block, uint64_t used, bool declared)
     struct ull_cache *cache = &ull_caches[block->cache];
     if ((block->state & ULL_BLOCK_FOLLOWED) != 0)
         ull_leak_forget(block);
+    uint32_t charged = (block->state & ULL_BLOCK_CHARGED) != 0 ? block->pad : 0;
+    uint64_t room = charged != 0 ? ull_block_room(block) : 0;
     struct ull_pool_thread *self = ull_thread_enter();
     set_free(self, cache, block, used, declared);
     if (ull_unlikely(cache->init != NULL && block->pad != 0))
@@ -406,6 +409,8 @@ static void put(struct ull_block *block, uint64_t used, bool declared)
         keep(self, cache, block);
     ull_decay_look(self);
     ull_thread_leave(self);
+    if (charged != 0)
+        ull_budget_give(ull_budget_at(charged - 1), room);
 }
 
 static void do_deferred(void)

@@ -325,7 +325,7 @@ static void forked(void)
 /* Before the first call, which another thread may be in when the process forks. */
 __attribute__((constructor)) static void expect_forks(void)
 {
-    ull_named_forked(forked);
+    ull_named_forked(ULL_NAMED_POOLS, forked);
 }
 
 bool ull_pool_is_untouched(void)

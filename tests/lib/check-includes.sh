@@ -11,6 +11,7 @@ allowed() {
     lib/measure) echo "base pages ledger measure ullage" ;;
     lib/pool)    echo "base ledger measure pool ullage" ;;
     lib/buffer)  echo "base ledger measure pool buffer ullage" ;;
+    lib/record)  echo "base ledger measure buffer record ullage" ;;
     lib/preload) echo "base pages ledger measure pool preload ullage" ;;
     lib/view)    echo "base pages ledger/format.h ullage view" ;;
     lib/export)  echo "base ullage view/snapshot.h export" ;;

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * memory.c - the two buffers of a reader, and what its budget is charged for them.
+ *
+ * The chunk is where a read goes when nothing of a record is there; it follows the size of earlier reads, and is given back before
+ * the reader waits. The body holds the part of a record that has come. While a call reads, both may be larger than that (the next
+ * record is read to a body as large as the last one); when it returns without a record, a body has at most twice what has
+ * arrived and a size class. A copy is charged beside what it is copied from.
+ */
+#include "config.h"
+
+#include "record/reader.h"
+
+#include "base/arith.h"
+#include "buffer/charge.h"
+#include "ledger/format.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- charging ---- */
+
+/* 0, or what the reader fails with; -ENOBUFS: not now. */
+static int charge(struct ullage_reader *r, uint64_t bytes)
+{
+    struct ull_party *party = r->settings->party;
+    int error = 0;
+    if (party != NULL)
+        error = ull_party_charge(party, &r->member, bytes);
+    else
+        r->member.charged += bytes;
+    if (error == 0)
+        ull_count_held((int64_t)bytes);
+    return error;
+}
+
+static void release(struct ullage_reader *r, uint64_t bytes)
+{
+    if (r->settings->party != NULL)
+        ull_party_release(r->settings->party, &r->member, bytes);
+    else
+        r->member.charged -= bytes;
+    ull_count_held(-(int64_t)bytes);
+}
+
+uint64_t ull_memory_room(const struct ullage_buffer *b)
+{
+    return b != NULL ? ullage_buffer_capacity(b) : 0;
+}
+
+static const struct ullage_site *body_site(void)
+{
+    static struct ullage_site site = { "sunrpc record", "ullage_reader_body", 0, 0 };
+    return &site;
+}
+
+static const struct ullage_site *chunk_site(void)
+{
+    static struct ullage_site site = { "sunrpc record", "ullage_reader_chunk", 0, 0 };
+    return &site;
+}
+
+/* A buffer whose room is charged. NULL and *error. */
+static struct ullage_buffer *get(struct ullage_reader *r, const struct ullage_site *site, uint64_t bytes, int *error)
+{
+    uint64_t room = ull_buffer_room_for(bytes);
+    *error = charge(r, room);
+    if (*error != 0)
+        return NULL;
+    int kept = errno;
+    struct ullage_buffer *b = ullage_buffer_get_at(site, bytes);
+    if (b == NULL) {
+        *error = -errno;
+        release(r, room);
+    }
+    errno = kept;
+    return b;
+}
+
+static void put(struct ullage_reader *r, struct ullage_buffer **b, uint64_t used)
+{
+    uint64_t room = ull_memory_room(*b);
+    ullage_buffer_put(*b, used);
+    *b = NULL;
+    release(r, room);
+}
+
+/* ---- refusals ---- */
+
+/* As ull_refuse() wants it: @error of a charge for @bytes, or of the allocator. */
+static int refuse(struct ullage_reader *r, int error, uint64_t bytes)
+{
+    struct ull_party *party = r->settings->party;
+    uint64_t max = party != NULL ? ullage_budget_max(ull_party_budget(party)) : 0, held = r->member.charged;
+    uint64_t offset = ull_reader_offset(r);
+    if (error == -ENOBUFS)
+        return ull_refuse(r, error, ULL_LIMIT_WAITS, bytes, max, offset, NULL, 0);
+    if (error == ULL_OVER_SHARE)
+        return ull_refuse(r, -ENOBUFS, ULL_LIMIT_SHARE, held, max, offset, NULL, 0);
+    if (error == -EMSGSIZE)
+        return ull_refuse(r, error, ULL_LIMIT_BUDGET, held + bytes, max, offset, NULL, 0);
+    return ull_refuse(r, error, ULL_LIMIT_MEMORY, bytes, 0, offset, NULL, 0);
+}
+
+/* ---- the chunk ---- */
+
+int ull_memory_chunk(struct ullage_reader *r, uint64_t bytes)
+{
+    int error;
+    r->chunk = get(r, chunk_site(), bytes, &error);
+    return error;
+}
+
+void ull_memory_put_chunk(struct ullage_reader *r)
+{
+    if (r->chunk == NULL)
+        return;
+    ull_reader_window(r, NULL, 0);
+    put(r, &r->chunk, ull_memory_room(r->chunk));
+}
+
+void ull_memory_adopt(struct ullage_reader *r)
+{
+    r->body = r->chunk;
+    r->chunk = NULL;
+}
+
+/* ---- the body ---- */
+
+void ull_memory_put_body(struct ullage_reader *r)
+{
+    if (r->body != NULL)
+        put(r, &r->body, ull_min_u64(ull_reader_arrived(r), ull_memory_room(r->body)));
+}
+
+/* How much to ask for where @least is needed now and the record has @wish, as far as it is announced. */
+static uint64_t ask_for(const struct ullage_reader *r, uint64_t least, uint64_t wish)
+{
+    uint64_t bytes = 2 * least;
+    if (r->reads)
+        bytes = ull_max_u64(bytes, ull_max_u64(r->expected, r->settings->chunk_bytes));
+    bytes = ull_min_u64(bytes, wish);
+    if (!r->reads && ull_buffer_room_for(bytes) > 2 * least)
+        bytes = least;
+    return ull_max_u64(bytes, least);
+}
+
+static void move_body(struct ullage_reader *r, struct ullage_buffer *to, uint64_t arrived)
+{
+    if (arrived != 0)
+        memcpy(ullage_buffer_data(to), ullage_buffer_data(r->body), arrived);
+    if (r->body != NULL)
+        put(r, &r->body, arrived);
+    r->body = to;
+}
+
+int ull_memory_body(struct ullage_reader *r, uint64_t least, uint64_t wish)
+{
+    int error = 0;
+    if (ull_memory_room(r->body) >= least)
+        return 0;
+    if (r->settings->party != NULL)
+        ull_party_start(r->settings->party, &r->member);
+    uint64_t bytes = ask_for(r, least, wish);
+    struct ullage_buffer *b = get(r, body_site(), bytes, &error);
+    if (b == NULL && error == -ENOBUFS && ull_buffer_room_for(bytes) > ull_buffer_room_for(least))
+        b = get(r, body_site(), bytes = least, &error);
+    if (b == NULL)
+        return refuse(r, error, ull_buffer_room_for(bytes));
+    move_body(r, b, ull_reader_arrived(r));
+    return 0;
+}
+
+/* Into a smaller one. Where the budget has no room for both, the copy is not charged beside the old one. */
+static void shrink_body(struct ullage_reader *r, uint64_t bytes, uint64_t arrived)
+{
+    int error;
+    struct ullage_buffer *b = get(r, body_site(), bytes, &error);
+    if (b != NULL) {
+        move_body(r, b, arrived);
+        return;
+    }
+    uint64_t before = ull_memory_room(r->body), room = ull_buffer_room_for(bytes);
+    if (error == -ENOMEM || (b = ullage_buffer_get_at(body_site(), bytes)) == NULL)
+        return;
+    memcpy(ullage_buffer_data(b), ullage_buffer_data(r->body), arrived);
+    ullage_buffer_put(r->body, arrived);
+    r->body = b;
+    release(r, before - room);
+}
+
+void ull_memory_settle(struct ullage_reader *r)
+{
+    ull_memory_put_chunk(r);
+    if (r->body == NULL)
+        return;
+    uint64_t arrived = ull_reader_arrived(r), most = 2 * arrived + (UINT64_C(1) << ULL_CLASS_MIN_BITS);
+    if (arrived == 0) {
+        ull_memory_put_body(r);
+        return;
+    }
+    if (ull_memory_room(r->body) <= most)
+        return;
+    uint64_t bytes = ull_min_u64(2 * arrived, ull_max_u64(r->announced, arrived));
+    shrink_body(r, ull_buffer_room_for(bytes) <= most ? bytes : arrived, arrived);
+}
+
+/* ---- records that are taken ---- */
+
+void ull_memory_hand_over(struct ullage_reader *r, struct ullage_buffer *b)
+{
+    uint64_t room = ull_memory_room(b);
+    if (r->settings->party != NULL)
+        ull_buffer_charge(b, ull_party_budget(r->settings->party));
+    r->member.charged -= room;
+    ull_count_held(-(int64_t)room);
+}
+
+struct ullage_buffer *ull_memory_extra(struct ullage_reader *r, uint64_t bytes, int *error)
+{
+    struct ullage_buffer *b = get(r, body_site(), bytes != 0 ? bytes : 1, error);
+    if (*error == ULL_OVER_SHARE)
+        *error = -ENOBUFS;
+    return b;
+}

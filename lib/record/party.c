@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* party.c - see party.h. */
+#include "config.h"
+
+#include "record/party.h"
+
+#include "base/arith.h"
+#include "base/atomic.h"
+#include "base/sys.h"
+#include "ledger/budget.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+struct ull_party {
+    pthread_mutex_t lock;
+    struct ullage_budget *budget;
+    struct ull_member *oldest, *youngest; /* the first is atomic */
+    uint64_t need;     /* of the largest record */
+    uint64_t readers;
+    uint32_t active;   /* in the list; atomic */
+    uint32_t waiting;  /* atomic */
+};
+
+/* One a budget, made at its first reader, and kept for the next budget in the same slot. */
+static struct ull_party *parties[ULL_BUDGETS_MAX];
+
+int ull_party_get(struct ull_party **out, struct ullage_budget *budget)
+{
+    if (ull_budget_try(budget, 0) != 0)
+        return -EINVAL;
+    struct ull_party **at = &parties[ull_budget_slot(budget)], *none = NULL;
+    struct ull_party *party = ull_load_acquire(at);
+    if (party == NULL) {
+        struct ull_party *made = ull_sys_map_books(sizeof *made);
+        if (made == NULL)
+            return -ENOMEM;
+        pthread_mutex_init(&made->lock, NULL);
+        made->budget = budget;
+        if (ull_cas_acq_rel(at, &none, made))
+            party = made;
+        else {
+            ull_sys_munmap(made, sizeof *made);
+            party = none;
+        }
+    }
+    *out = party;
+    return 0;
+}
+
+struct ullage_budget *ull_party_budget(const struct ull_party *party)
+{
+    return party->budget;
+}
+
+void ull_parties_forked(void)
+{
+    for (unsigned i = 0; i < ULL_BUDGETS_MAX; i++)
+        if (parties[i] != NULL)
+            pthread_mutex_init(&parties[i]->lock, NULL);
+}
+
+/* ---- readers that come and go ---- */
+
+void ull_party_enter(struct ull_party *party, uint64_t need)
+{
+    pthread_mutex_lock(&party->lock);
+    party->readers++;
+    party->need = ull_max_u64(party->need, need);
+    ull_budget_reserve(party->budget, party->need);
+    pthread_mutex_unlock(&party->lock);
+}
+
+static void wait_no_more(struct ull_party *party, struct ull_member *member)
+{
+    if (member->waiting)
+        ull_sub_relaxed(&party->waiting, 1U);
+    member->waiting = false;
+}
+
+void ull_party_leave(struct ull_party *party, struct ull_member *member)
+{
+    ull_party_finish(party, member);
+    wait_no_more(party, member);
+    pthread_mutex_lock(&party->lock);
+    if (--party->readers == 0) {
+        party->need = 0;
+        ull_budget_reserve(party->budget, 0);
+    }
+    pthread_mutex_unlock(&party->lock);
+}
+
+/* ---- started records, oldest first ---- */
+
+void ull_party_start(struct ull_party *party, struct ull_member *member)
+{
+    if (member->started)
+        return;
+    member->started = true;
+    pthread_mutex_lock(&party->lock);
+    member->older = party->youngest;
+    member->younger = NULL;
+    if (party->youngest != NULL)
+        party->youngest->younger = member;
+    else
+        ull_store_relaxed(&party->oldest, member);
+    party->youngest = member;
+    ull_add_relaxed(&party->active, 1U);
+    pthread_mutex_unlock(&party->lock);
+}
+
+void ull_party_finish(struct ull_party *party, struct ull_member *member)
+{
+    if (!member->started)
+        return;
+    member->started = false;
+    pthread_mutex_lock(&party->lock);
+    if (member->older != NULL)
+        member->older->younger = member->younger;
+    else
+        ull_store_relaxed(&party->oldest, member->younger);
+    if (member->younger != NULL)
+        member->younger->older = member->older;
+    else
+        party->youngest = member->older;
+    ull_sub_relaxed(&party->active, 1U);
+    pthread_mutex_unlock(&party->lock);
+}
+
+/* ---- charging ---- */
+
+static bool is_over(const struct ull_party *party, const struct ull_member *member)
+{
+    uint64_t active = ull_load_relaxed(&party->active);
+    return member->started && ull_load_relaxed(&party->oldest) != member
+        && member->charged > ull_budget_max(party->budget) / ull_max_u64(active, 1);
+}
+
+bool ull_party_is_over_share(struct ull_party *party, const struct ull_member *member)
+{
+    return ull_load_relaxed(&party->waiting) > (member->waiting ? 1U : 0U) && is_over(party, member);
+}
+
+/* The oldest, and whoever comes where nothing was started, may use what is kept. */
+static int take(struct ull_party *party, const struct ull_member *member, uint64_t bytes)
+{
+    const struct ull_member *oldest = ull_load_relaxed(&party->oldest);
+    if (oldest == member || oldest == NULL)
+        return ull_budget_try_reserve(party->budget, bytes);
+    return ull_budget_try_beside_reserve(party->budget, bytes);
+}
+
+int ull_party_charge(struct ull_party *party, struct ull_member *member, uint64_t bytes)
+{
+    uint64_t held = member->charged;
+    if (held + bytes > ull_budget_max(party->budget))
+        return -EMSGSIZE;
+    int error = take(party, member, bytes);
+    if (error == 0) {
+        member->charged = held + bytes;
+        wait_no_more(party, member);
+        return 0;
+    }
+    if (error == -ENOBUFS && is_over(party, member))
+        return ULL_OVER_SHARE;
+    if (error == -ENOBUFS && !member->waiting) {
+        member->waiting = true;
+        ull_add_relaxed(&party->waiting, 1U);
+    }
+    return error;
+}
+
+void ull_party_release(struct ull_party *party, struct ull_member *member, uint64_t bytes)
+{
+    if (bytes == 0)
+        return;
+    member->charged -= bytes;
+    ull_budget_give(party->budget, bytes);
+}
+
+void ull_party_hand_over(struct ull_member *member, uint64_t bytes)
+{
+    member->charged -= bytes;
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * reader.c - the three forms of a reader: descriptor, callback, bytes that are handed over.
+ *
+ * All three put bytes into the window and ask the assembler. What differs is where a call ends: the first two read until a record is
+ * whole or nothing is there, the third until its bytes are used up.
+ */
+#include "config.h"
+
+#include "record/fill.h"
+#include "record/reader.h"
+
+#include "base/arith.h"
+#include "base/atomic.h"
+#include "base/check.h"
+#include "base/misuse.h"
+#include "measure/named.h"
+#include "ullage/pool.h"
+#include "ullage/profile.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+static struct {
+    pthread_mutex_t lock;
+    struct ullage_pool *pool; /* of readers; atomic */
+    struct ullage_profile *profile;
+} all = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* ---- create, destroy ---- */
+
+static void forked(void)
+{
+    pthread_mutex_init(&all.lock, NULL);
+    ull_record_settings_forked();
+    ull_parties_forked();
+    ull_count_forked();
+}
+
+static int prepare(void)
+{
+    int error = 0;
+    pthread_mutex_lock(&all.lock);
+    if (all.pool == NULL) {
+        struct ullage_pool_options options = ULLAGE_POOL_OPTIONS_INIT;
+        struct ullage_pool *pool;
+        options.name = "sunrpc readers";
+        options.object_bytes = sizeof(struct ullage_reader);
+        options.align = 64;
+        error = ullage_pool_create(&pool, &options);
+        if (error == 0) {
+            all.profile = ullage_profile_get("readers");
+            ull_named_forked(ULL_NAMED_RECORDS, forked);
+            ull_store_release(&all.pool, pool);
+        }
+    }
+    pthread_mutex_unlock(&all.lock);
+    return error;
+}
+
+/* What the largest record may need at once: a copy while it grows included. */
+static uint64_t need_of(const struct ull_record_settings *settings)
+{
+    return 2 * settings->ceiling_bytes + settings->ceiling_bytes / 2 + settings->chunk_bytes;
+}
+
+static void begin(struct ullage_reader *r, const struct ull_record_settings *settings, const struct ullage_reader_options *opt)
+{
+    memset(r, 0, sizeof *r);
+    r->settings = settings;
+    r->slow = settings->quick ? 0 : ULL_SLOW_ALWAYS;
+    r->taken = true;
+    if (settings->preamble != NULL) {
+        r->slow |= ULL_SLOW_PREAMBLE;
+        r->preamble_ctx = opt->preamble_ctx;
+    }
+    if (settings->party != NULL)
+        ull_party_enter(settings->party, need_of(settings));
+}
+
+int ullage_reader_create(struct ullage_reader **out, const struct ullage_reader_options *opt)
+{
+    const struct ull_record_settings *settings;
+    int kept = errno, error = ull_load_acquire(&all.pool) == NULL ? prepare() : 0;
+    if (error == 0)
+        error = ull_record_settings_get(&settings, opt);
+    if (error != 0) {
+        errno = kept;
+        return error;
+    }
+    struct ullage_reader *r = ullage_pool_get(all.pool);
+    if (r == NULL) {
+        error = -errno;
+        ull_record_settings_put(settings);
+    } else {
+        begin(r, settings, opt);
+        ullage_profile_add(all.profile, r);
+        *out = r;
+    }
+    errno = kept;
+    return error;
+}
+
+void ullage_reader_destroy(struct ullage_reader *r)
+{
+    if (r == NULL)
+        return;
+    const struct ull_record_settings *settings = r->settings;
+    ull_count_flush(r);
+    ull_memory_put_chunk(r);
+    ull_memory_put_body(r);
+    ull_count_stalled(r, false);
+    if (settings->party != NULL)
+        ull_party_leave(settings->party, &r->member);
+    ull_refusal_forget(r);
+    ull_record_settings_put(settings);
+    ullage_profile_remove(all.profile, r);
+    ullage_pool_put(all.pool, r);
+}
+
+/* ---- a call's beginning and end ---- */
+
+/* Others wait for what it holds beyond its share. */
+static int refuse_share(struct ullage_reader *r)
+{
+    const struct ull_party *party = r->settings->party;
+    return ull_refuse(r, -ENOBUFS, ULL_LIMIT_SHARE, r->member.charged, ullage_budget_max(ull_party_budget(party)), ull_reader_offset(r), NULL, 0);
+}
+
+static __attribute__((noinline)) int begin_slowly(struct ullage_reader *r)
+{
+    int error = ull_assembler_begin(r);
+    if (error == 0 && r->settings->party != NULL && ull_party_is_over_share(r->settings->party, &r->member))
+        error = refuse_share(r);
+    return error;
+}
+
+static inline int begin_call(struct ullage_reader *r)
+{
+    return ull_likely(r->slow == 0) ? 0 : begin_slowly(r);
+}
+
+/* The call returns without a record, but @error: what is not needed goes, the clock is looked at. Returns that, or what it failed with. */
+static int end_without(struct ullage_reader *r, int error)
+{
+    if ((r->slow & ULL_SLOW_FAILED) != 0)
+        return error;
+    bool started = (r->slow & ULL_SLOW_STARTED) != 0;
+    ull_count_flush(r);
+    if (r->at == r->end)
+        ull_memory_settle(r);
+    if (started && r->settings->party != NULL)
+        ull_party_start(r->settings->party, &r->member);
+    ull_count_stalled(r, started);
+    int late = ull_clock_look(r);
+    return late != 0 ? late : error;
+}
+
+/* ---- reading ---- */
+
+static int end_of_stream(struct ullage_reader *r)
+{
+    int error = ull_assembler_end(r);
+    if (error == 0) {
+        ull_count_flush(r);
+        ull_memory_settle(r);
+    }
+    return error;
+}
+
+/* Until a record is whole. */
+static __attribute__((noinline)) int read_on(struct ullage_reader *r, const struct ull_source_of_bytes *from, struct ullage_record *out)
+{
+    r->reads = true;
+    for (;;) {
+        ssize_t got = ull_fill(r, from);
+        if (got == 0)
+            return end_of_stream(r);
+        if (got == -EAGAIN)
+            got = ull_fill_wait(r, from);
+        if (got < 0)
+            return end_without(r, (int)got);
+        int result = ull_assembler_next(r, out);
+        if (result != 0)
+            return result > 0 ? result : end_without(r, result);
+    }
+}
+
+static inline __attribute__((always_inline)) int read_record(
+    struct ullage_reader *r, int fd, ullage_read_fn read, void *ctx, struct ullage_record *out)
+{
+    int result = begin_call(r);
+    if (ull_unlikely(result != 0))
+        return result;
+    r->reads = true;
+    result = ull_assembler_next(r, out);
+    if (ull_likely(result > 0))
+        return result;
+    if (result < 0)
+        return end_without(r, result);
+    const struct ull_source_of_bytes from = { fd, read, ctx };
+    return read_on(r, &from, out);
+}
+
+int ullage_reader_read_fd(struct ullage_reader *r, int fd, struct ullage_record *out)
+{
+    if (ull_unlikely(fd < 0))
+        return -EBADF;
+    return read_record(r, fd, NULL, NULL, out);
+}
+
+int ullage_reader_read(struct ullage_reader *r, ullage_read_fn read, void *ctx, struct ullage_record *out)
+{
+    return read_record(r, -1, read, ctx, out);
+}
+
+/* ---- feeding ---- */
+
+/* The receiver is told of each record, until the bytes are used up or it has enough. */
+static int hand_all_out(struct ullage_reader *r, ullage_record_fn on_record, void *ctx)
+{
+    struct ullage_record record;
+    int result;
+    while ((result = ull_assembler_next(r, &record)) > 0) {
+        uint64_t offset = record.offset;
+        int said = on_record(ctx, &record);
+        if (said < 0)
+            return ull_refuse(r, said, ULL_LIMIT_CALLBACK, 0, 0, offset, NULL, 0);
+        int error = begin_call(r);
+        if (said > 0 || error != 0)
+            return error != 0 ? error : said;
+    }
+    return result;
+}
+
+int ullage_reader_feed(struct ullage_reader *r, const void *bytes, size_t count, size_t *taken, ullage_record_fn on_record, void *ctx)
+{
+    uint64_t before = ull_reader_offset(r);
+    *taken = 0;
+    int result = begin_call(r);
+    if (result != 0)
+        return result;
+    r->reads = false;
+    /* What an earlier call read by itself comes first. */
+    bool earlier = r->at != r->end;
+    if (earlier) {
+        result = hand_all_out(r, on_record, ctx);
+        before = ull_reader_offset(r);
+    }
+    if (result == 0) {
+        ull_memory_put_chunk(r);
+        ull_reader_window(r, bytes, count);
+        result = hand_all_out(r, on_record, ctx);
+        *taken = ull_reader_offset(r) - before;
+        ull_reader_window(r, NULL, 0);
+    }
+    if (result <= 0)
+        return end_without(r, result);
+    ull_count_flush(r);
+    return result;
+}
+
+int ullage_reader_end(struct ullage_reader *r)
+{
+    int error = begin_call(r);
+    return error != 0 ? error : end_of_stream(r);
+}
+
+/* ---- records that are kept ---- */
+
+static bool is_out(const struct ullage_reader *r, const struct ullage_record *record)
+{
+    return !r->taken && (r->slow & ULL_SLOW_FAILED) == 0 && r->index == record->index + 1;
+}
+
+/* The buffer that has the record at its beginning, and nothing that is still needed; NULL. */
+static struct ullage_buffer **own_buffer(struct ullage_reader *r, const struct ullage_record *record)
+{
+    if ((r->slow & ULL_SLOW_OUT) != 0)
+        return &r->body;
+    if (r->chunk != NULL && r->at == r->end && record->data == ullage_buffer_data(r->chunk) && record->bytes >= ULL_LARGE_BYTES)
+        return &r->chunk;
+    return NULL;
+}
+
+static void copy_pieces(uint8_t *to, const struct ullage_record *record)
+{
+    if (record->piece_count == 0)
+        memcpy(to, record->data, record->bytes);
+    for (int i = 0; i < record->piece_count; i++) {
+        memcpy(to, record->pieces[i].iov_base, record->pieces[i].iov_len);
+        to += record->pieces[i].iov_len;
+    }
+}
+
+struct ullage_buffer *ullage_reader_take(struct ullage_reader *r, struct ullage_record *record)
+{
+    int error = -EINVAL;
+    struct ullage_buffer *b = NULL, **own = is_out(r, record) ? own_buffer(r, record) : NULL;
+    if (own != NULL) {
+        b = *own;
+        *own = NULL;
+        r->slow &= (uint8_t)~ULL_SLOW_OUT;
+    } else if (is_out(r, record)) {
+        b = ull_memory_extra(r, record->bytes, &error);
+        if (b != NULL)
+            copy_pieces(ullage_buffer_data(b), record);
+    }
+    if (b == NULL) {
+        errno = -error;
+        return NULL;
+    }
+    ull_memory_hand_over(r, b);
+    if (own == &r->chunk)
+        ull_reader_window(r, NULL, 0);
+    r->taken = true;
+    record->data = ullage_buffer_data(b);
+    record->pieces = NULL;
+    record->piece_count = 0;
+    return b;
+}
+
+/* ---- what it is at ---- */
+
+size_t ullage_reader_pending(const struct ullage_reader *r)
+{
+    size_t window = (size_t)(r->end - r->at);
+    if ((r->slow & ULL_SLOW_STARTED) == 0)
+        return window;
+    return window + r->head_bytes + (size_t)ull_reader_arrived(r);
+}
+
+size_t ullage_reader_held(const struct ullage_reader *r)
+{
+    return r->member.charged;
+}
+
+int ullage_reader_status(const struct ullage_reader *r)
+{
+    return r->status;
+}
+
+int ullage_reader_require_clean(struct ullage_reader *r)
+{
+    int error = begin_call(r);
+    size_t pending = ullage_reader_pending(r);
+    if (error != 0 || pending == 0)
+        return error;
+    return ull_refuse(r, -EPROTO, ULL_LIMIT_CLEAN, pending, 0, ull_reader_offset(r), r->at, (uint64_t)(r->end - r->at));
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * reader.h - what a reader is, for the files that make it.
+ *
+ *   descriptor, callback --fill.c--> chunk --+
+ *                            |               +--assembler.c--> record, in place or from the body
+ *   feed(): caller's bytes --|---------------+
+ *                            +--> body: a large fragment is read to where it stays
+ *
+ * [at, end) is the window: bytes that arrived and were not looked at, in the chunk or in the caller's memory. The body holds what has
+ * arrived of a record that is not whole in the window. memory.c takes both from the allocator, charges the budget, and makes the body
+ * grow and shrink with what has arrived. clock.c knows deadlines, refuse.c what is said of a failure, count.c what the ledger is told.
+ */
+#ifndef ULL_RECORD_READER_H
+#define ULL_RECORD_READER_H
+
+#include "record/count.h"
+#include "record/party.h"
+#include "record/settings.h"
+#include "ullage/record.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* From here up a fragment is read to where it stays, and a reader expects the next to be like the last. Our choice: half a chunk. */
+enum { ULL_LARGE_BYTES = 32 * 1024 };
+
+/* Why the next record takes the long way; 0: it is looked for in the window at once. */
+enum ull_reader_slow {
+    ULL_SLOW_FAILED = 1,
+    ULL_SLOW_PREAMBLE = 2,
+    ULL_SLOW_STARTED = 4, /* a part of a record has come: a marker, or some of it */
+    ULL_SLOW_OUT = 8,     /* the record that is out lies in the body */
+    ULL_SLOW_ALWAYS = 16, /* each header is looked at */
+};
+
+enum ull_timing { ULL_TIMING_NOT, ULL_TIMING_IDLE, ULL_TIMING_RECORD };
+
+struct ull_refusal;
+
+struct ullage_reader {
+    const uint8_t *at, *end;
+    const struct ull_record_settings *settings;
+    uint64_t shift; /* offset of a byte of the window in the stream = shift + its address */
+    uint64_t index; /* records so far */
+    struct ull_run run;
+    uint8_t slow;   /* enum ull_reader_slow */
+    uint8_t timing; /* enum ull_timing */
+    uint8_t head_bytes; /* of head[] */
+    uint8_t chunk_bits; /* logarithm of the next chunk's bytes */
+    bool last;          /* the fragment that is being read is the record's last */
+    bool in_fragment;   /* its marker was read: @left bytes are to come */
+    bool is_not_socket;
+    bool taken;         /* what the last call handed out */
+    bool stalled;       /* counted as such */
+    bool expects_one;   /* that record was one fragment */
+    bool reads;         /* this call reads by itself: until it returns, it may hold more than has arrived */
+    int32_t status;     /* what it failed with */
+    uint8_t head[4];    /* of a marker that came in parts */
+    uint32_t left;      /* bytes of the fragment that are to come */
+    uint32_t fragments; /* of the record, so far */
+    uint32_t expected;  /* bytes of the last record, if it came in large fragments; else 0 */
+    struct ullage_buffer *chunk, *body;
+    uint64_t announced; /* by the record's markers so far; the preamble: bytes in the body */
+    union {
+        uint64_t record_offset; /* of its first marker */
+        void *preamble_ctx;     /* before the first record */
+    };
+    uint64_t timed_ns;  /* when what is timed began */
+    struct ull_member member; /* of the party of its budget; charged also where there is none */
+    struct ull_refusal *refusal; /* NULL: none, or no memory for it */
+};
+_Static_assert(sizeof(struct ullage_reader) <= 192, "with the line of its block, a connection that is idle costs 256 bytes");
+
+/* Bytes of the record that have come, and lie in the body unless all of it is in the window. */
+static inline uint64_t ull_reader_arrived(const struct ullage_reader *r)
+{
+    return r->announced - r->left;
+}
+
+/* ---- assembler.c: pure; bytes of the window in, records out ---- */
+
+/* 1 a record in @out; 0 the window is empty, and no record is whole; negative errno. */
+int ull_assembler_next(struct ullage_reader *r, struct ullage_record *out);
+/* A call begins: what the last one handed out goes. 0, or what the reader failed with. */
+int ull_assembler_begin(struct ullage_reader *r);
+/* The stream has ended. 0, -ECONNRESET. */
+int ull_assembler_end(struct ullage_reader *r);
+
+static inline uint64_t ull_reader_offset(const struct ullage_reader *r)
+{
+    return r->shift + (uintptr_t)r->at;
+}
+
+/* Bytes at @from arrived, and are looked at next. The window is empty. */
+static inline void ull_reader_window(struct ullage_reader *r, const void *from, uint64_t bytes)
+{
+    uint64_t offset = ull_reader_offset(r);
+    r->at = from;
+    r->end = r->at + bytes;
+    r->shift = offset - (uintptr_t)r->at;
+}
+
+/* Bytes were read to the end of the body, where it had @before. 0; -EMSGSIZE: the procedure that they name has a lower cap. */
+int ull_assembler_arrived(struct ullage_reader *r, uint64_t before);
+
+/* ---- memory.c ---- */
+
+/* Room for @least bytes in the body, for up to @wish if that can be had. 0, -ENOBUFS, ... as ull_refuse() wants it. */
+int ull_memory_body(struct ullage_reader *r, uint64_t least, uint64_t wish);
+/* A chunk of about @bytes. 0; -ENOBUFS, and the budget's refusal is not told yet; negative errno. */
+int ull_memory_chunk(struct ullage_reader *r, uint64_t bytes);
+void ull_memory_put_chunk(struct ullage_reader *r);
+void ull_memory_put_body(struct ullage_reader *r);
+/* The chunk becomes the body. */
+void ull_memory_adopt(struct ullage_reader *r);
+/* Before a call returns with no record: no chunk, and a body of at most twice what it holds. */
+void ull_memory_settle(struct ullage_reader *r);
+uint64_t ull_memory_room(const struct ullage_buffer *b);
+/* @b is somebody else's, and what is charged for it comes back when he puts it. */
+void ull_memory_hand_over(struct ullage_reader *r, struct ullage_buffer *b);
+/* A buffer of its own for the record that is out. NULL and *error. */
+struct ullage_buffer *ull_memory_extra(struct ullage_reader *r, uint64_t bytes, int *error);
+
+/* ---- clock.c ---- */
+
+/* A call returns with no record: what is timed is begun, or is over: -ETIMEDOUT. */
+int ull_clock_look(struct ullage_reader *r);
+
+/* ---- refuse.c ---- */
+
+enum ull_limit {
+    ULL_LIMIT_FRAGMENT, ULL_LIMIT_RECORD, ULL_LIMIT_PROCEDURE, ULL_LIMIT_FRAGMENTS,
+    ULL_LIMIT_BUDGET, ULL_LIMIT_SHARE, ULL_LIMIT_WAITS,
+    ULL_LIMIT_DEADLINE, ULL_LIMIT_IDLE, ULL_LIMIT_RATE,
+    ULL_LIMIT_HEADER, ULL_LIMIT_PREAMBLE, ULL_LIMIT_CLEAN, ULL_LIMIT_END,
+    ULL_LIMIT_READ, ULL_LIMIT_MEMORY, ULL_LIMIT_CALLBACK,
+    ULL_LIMIT_COUNT
+};
+
+/*
+ * The reader has failed with @error at a limit: @value against @bound, at @offset of the stream; @bytes are the peer's there. Gives everything
+ * back, counts, keeps the sentence. Returns @error. But ULL_LIMIT_WAITS is no failure.
+ */
+__attribute__((cold)) int ull_refuse(struct ullage_reader *r, int error, enum ull_limit limit, uint64_t value, uint64_t bound, uint64_t offset,
+    const void *bytes, uint64_t count);
+void ull_refusal_forget(struct ullage_reader *r);
+
+#endif
