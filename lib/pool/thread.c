@@ -40,6 +40,7 @@ static struct {
     pthread_mutex_t lock;
     struct ull_pool_thread **threads; /* kept for the next one where theirs ended */
     uint32_t count;
+    uint32_t inherited; /* the first ones, of which one is that of the thread that forked: not for others */
     uint32_t *alive; /* on a page that the kernel empties in a child; atomic */
     uint32_t alive_otherwise;
     pthread_key_t key;
@@ -197,15 +198,15 @@ static bool prepare(void)
     return all.threads != NULL;
 }
 
-/* Memory of a thread that ended, or new; nobody else takes it then. */
+/* Its own, which the fork emptied; or that of a thread that ended, or new. Nobody else takes it then. */
 static struct ull_pool_thread *find_memory(void)
 {
-    struct ull_pool_thread *thread = NULL;
+    struct ull_pool_thread *self = ull_pool_self, *thread = self->kind == ULL_THREAD_NONE ? self : NULL;
     pthread_mutex_lock(&all.lock);
     ull_settings_begin();
     bool first = all.threads == NULL;
     if (prepare() && all.has_key) {
-        for (uint32_t i = 0; i < all.count && thread == NULL; i++)
+        for (uint32_t i = all.inherited; i < all.count && thread == NULL; i++)
             if (ull_load_relaxed(&all.threads[i]->kind) == ULL_THREAD_NONE)
                 thread = all.threads[i];
         if (thread == NULL)
@@ -296,6 +297,7 @@ void ull_thread_leave(struct ull_pool_thread *self)
 static void rebuild(void)
 {
     pthread_mutex_init(&all.lock, NULL);
+    all.inherited = all.count;
     for (uint32_t i = 0; i < all.count; i++)
         pthread_mutex_init(&all.threads[i]->lock, NULL);
     ull_caches_rebuild();

@@ -352,6 +352,43 @@ Test(failures, a_fork_while_another_thread_is_at_the_first_call, .timeout = 30)
     ull_pool_check_all();
 }
 
+static void *begin_and_stay(void *meeting)
+{
+    void *p = ullage_malloc(1000);
+    pthread_barrier_wait(meeting); /* it has begun, before the one that forked came back to us */
+    pthread_barrier_wait(meeting);
+    ullage_free(p);
+    return NULL;
+}
+
+/* The memory of the thread that forked is that thread's, also where another one of the child comes first. */
+Test(failures, a_new_thread_of_a_child_begins_before_the_one_that_forked)
+{
+    int status = -1;
+    work();
+    pid_t child = fork();
+    if (child == 0) {
+        pthread_t thread;
+        pthread_barrier_t meeting;
+        alarm(5);
+        pthread_barrier_init(&meeting, NULL, 2);
+        if (pthread_create(&thread, NULL, begin_and_stay, &meeting) != 0)
+            _exit(1);
+        pthread_barrier_wait(&meeting);
+        const struct ull_pool_thread *others = ull_thread_memory(0)->kind != ULL_THREAD_NONE ? ull_thread_memory(0) : NULL;
+        void *p = ullage_malloc(1000);
+        if (p == NULL || others == ull_pool_self)
+            _exit(2);
+        ullage_free(p);
+        pthread_barrier_wait(&meeting);
+        pthread_join(thread, NULL);
+        ull_pool_check_all();
+        _exit(0);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
+}
+
 /* Books that the kernel will not empty in a child: the child must not go on with its parent's magazines. */
 static void begin_without_one_and_fork(void)
 {
