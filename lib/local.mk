@@ -39,7 +39,11 @@ libull_write_la_SOURCES = \
 	lib/measure/state.h \
 	lib/measure/guard.h lib/measure/guard.c \
 	lib/measure/use.h lib/measure/use.c
-libull_write_la_LIBADD = libull-common.la libull-pool.la
+libull_write_la_LIBADD = libull-common.la libull-state.la libull-pool.la
+
+## The recorder's state: behind the small variables of all of the above.
+noinst_LTLIBRARIES += libull-state.la
+libull_state_la_SOURCES = lib/measure/state.c
 
 ## Pools and buffers. Linked last: between the few pages of memory that an interposed program touches, their tables would lie.
 noinst_LTLIBRARIES += libull-pool.la

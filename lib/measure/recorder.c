@@ -22,7 +22,6 @@
 #include <errno.h>
 
 struct ull_recorder_gate ull_gate = { .live = { .filter = &ull_live_first_filter.head } };
-struct ull_recorder ull_recorder = { .making = PTHREAD_MUTEX_INITIALIZER };
 __thread struct ull_recorder_thread ull_thread;
 
 #define recorder ull_recorder

@@ -21,10 +21,6 @@ struct ull_recorder {
     uint32_t state; /* enum ull_recorder_state; atomic */
     uint32_t paused; /* see ullage/recording.h; atomic */
     struct ull_recorder_options options;
-    struct ull_ledger ledger;
-    struct ull_ledger parent; /* in a child that has no ledger yet: what its inherited buffers' sites refer to */
-    struct ull_sites sites;
-    struct ull_modules modules;
     struct ull_use use;
     pthread_mutex_t making; /* of the ledger */
     uint64_t *alive;        /* a page that the kernel empties in a child: 0 there */
@@ -45,6 +41,11 @@ struct ull_recorder {
     uint32_t sandboxed;     /* atomic */
     uint32_t unloads;       /* libraries that were unmapped; atomic */
     uint32_t looks;         /* of a forked child: how often it will still ask whether its parent has gone; atomic */
+    /* Last, because a process that records nothing never touches them. */
+    struct ull_sites sites;
+    struct ull_ledger ledger;
+    struct ull_ledger parent; /* in a child that has no ledger yet: what its inherited buffers' sites refer to */
+    struct ull_modules modules;
 };
 extern struct ull_recorder ull_recorder __attribute__((visibility("hidden")));
 

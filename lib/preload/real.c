@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ARENA_BYTES = 4096, ARENA_ALIGN = 16 };
+enum { ARENA_BYTES = 2048, ARENA_ALIGN = 16 };
 
 static struct {
     _Alignas(ARENA_ALIGN) char bytes[ARENA_BYTES];

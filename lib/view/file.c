@@ -36,6 +36,7 @@ static const uint32_t entry_bytes[ULL_TABLE_COUNT] = {
     [ULL_TABLE_SHARDS] = sizeof(struct ull_shard_entry),
     [ULL_TABLE_POOLS] = sizeof(struct ull_pool_entry),
     [ULL_TABLE_BUDGETS] = sizeof(struct ull_budget_entry),
+    [ULL_TABLE_PROCEDURES] = sizeof(struct ull_procedure_entry),
 };
 
 void ull_file_copy(void *to, const void *from, size_t bytes)
