@@ -45,6 +45,11 @@ libull_write_la_LIBADD = libull-common.la libull-state.la libull-pool.la
 noinst_LTLIBRARIES += libull-state.la
 libull_state_la_SOURCES = lib/measure/state.c
 
+## For our own command, which uses the reader and is no subject.
+noinst_LTLIBRARIES += libull-unrecorded.la
+libull_unrecorded_la_SOURCES = lib/measure/unrecorded.c
+libull_unrecorded_la_LIBADD = libull-write.la
+
 ## Pools and buffers. Linked last: between the few pages of memory that an interposed program touches, their tables would lie.
 noinst_LTLIBRARIES += libull-pool.la
 libull_pool_la_SOURCES = \
@@ -82,6 +87,7 @@ libull_pool_la_SOURCES = \
 	lib/record/marker.h \
 	lib/record/memory.c \
 	lib/record/party.h lib/record/party.c \
+	lib/record/pieces.c \
 	lib/record/proxy.c \
 	lib/record/reader.h lib/record/reader.c \
 	lib/record/refuse.c \
@@ -139,12 +145,15 @@ libull_view_la_SOURCES = \
 	lib/view/making.h lib/view/making.c \
 	lib/view/measure.h lib/view/measure.c \
 	lib/view/pools.h lib/view/pools.c \
+	lib/view/procedures.h lib/view/procedures.c \
 	lib/view/process.h lib/view/process.c \
 	lib/view/profiles.h lib/view/profiles.c \
+	lib/view/programs.c \
 	lib/view/readings.h lib/view/readings.c \
 	lib/view/scanner.c \
 	lib/view/shards.h lib/view/shards.c \
 	lib/view/sidecar.h lib/view/sidecar.c \
+	lib/view/sizes.c \
 	lib/view/snapshot.h lib/view/snapshot.c \
 	lib/view/strays.c \
 	lib/view/symbolize.h lib/view/symbolize.c \
@@ -152,6 +161,8 @@ libull_view_la_SOURCES = \
 	lib/view/tree.c \
 	lib/export/json.c \
 	lib/export/names.h lib/export/names.c \
+	lib/export/procedures.h lib/export/procedures.c \
+	lib/export/records.h lib/export/records.c \
 	lib/export/text.c \
 	lib/export/writer.h lib/export/writer.c
 libull_view_la_CFLAGS = $(AM_CFLAGS) $(LIBDW_CFLAGS) $(JANSSON_CFLAGS)

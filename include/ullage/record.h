@@ -55,8 +55,8 @@ struct ullage_record {
     unsigned fragments; /**< from 1 */
     uint64_t index;     /**< 0 for the first of the stream */
     uint64_t offset;    /**< of its first marker in the stream */
-    const struct iovec *pieces; /**< the record in pieces: one, or with ULLAGE_READER_PIECES one a fragment */
-    int piece_count;            /**< from 1. More than 1: data is NULL */
+    const struct iovec *pieces; /**< NULL; or with ULLAGE_READER_PIECES the record in pieces, and data is NULL */
+    int piece_count;            /**< 0; or how many, from 2 */
 };
 
 /** >0 bytes read, at most @bytes; 0 end of stream; -EAGAIN nothing there now; -EINTR; other negative errno: the stream failed. */

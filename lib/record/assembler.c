@@ -28,7 +28,7 @@ static uint64_t window_bytes(const struct ullage_reader *r)
 
 /* ---- handing out ---- */
 
-static int hand_out(struct ullage_reader *r, struct ullage_record *out, const uint8_t *data, uint64_t bytes)
+int ull_assembler_hand_out(struct ullage_reader *r, struct ullage_record *out, const uint8_t *data, uint64_t bytes)
 {
     *out = (struct ullage_record) { .data = data, .bytes = bytes, .fragments = r->fragments, .index = r->index,
         .offset = r->record_offset };
@@ -55,7 +55,7 @@ static int hand_out_body(struct ullage_reader *r, struct ullage_record *out)
     const uint8_t *data = r->body != NULL ? ullage_buffer_data(r->body) : nothing;
     if (r->body != NULL)
         r->slow |= ULL_SLOW_OUT;
-    return hand_out(r, out, data, r->announced);
+    return ull_assembler_hand_out(r, out, data, r->announced);
 }
 
 /* ---- what RPC says ---- */
@@ -183,13 +183,22 @@ static int append(struct ullage_reader *r, uint64_t take)
     return 0;
 }
 
+/* Neither a call of RPC version 2 nor a reply. */
+static bool is_not_rpc(const uint8_t *data)
+{
+    uint32_t type = ull_word(data + 4);
+    return type == ULLAGE_RPC_CALL ? ull_word(data + 8) != 2 : type != ULLAGE_RPC_REPLY;
+}
+
 /* The procedure's number has come, and there is more to come. */
 static int check_early(struct ullage_reader *r, uint64_t before)
 {
     uint64_t arrived = ull_reader_arrived(r);
-    if (r->settings->cap_count == 0 || before >= ULL_CALL_BYTES || arrived < ULL_CALL_BYTES)
+    if (before >= ULL_CALL_BYTES || arrived < ULL_CALL_BYTES)
         return 0;
     const uint8_t *data = ullage_buffer_data(r->body);
+    if ((r->settings->flags & ULLAGE_READER_RPC) != 0 && is_not_rpc(data))
+        return refuse_header(r, data, arrived);
     return check_procedure(r, data, cap_of(r, data, arrived));
 }
 
@@ -215,10 +224,8 @@ static int finish_in_place(struct ullage_reader *r, struct ullage_record *out)
     if (error != 0)
         return error;
     r->at += bytes;
-    return hand_out(r, out, bytes != 0 ? data : nothing, bytes);
+    return ull_assembler_hand_out(r, out, bytes != 0 ? data : nothing, bytes);
 }
-
-/* ---- in pieces ---- */
 
 /* ---- before the first record ---- */
 
@@ -260,7 +267,7 @@ static int preamble(struct ullage_reader *r)
 
 /* ---- the whole ---- */
 
-static int next(struct ullage_reader *r, struct ullage_record *out)
+int ull_assembler_next_slowly(struct ullage_reader *r, struct ullage_record *out)
 {
     for (;;) {
         int error = (r->slow & ULL_SLOW_PREAMBLE) != 0 ? preamble(r) : 1;
@@ -275,6 +282,11 @@ static int next(struct ullage_reader *r, struct ullage_record *out)
         }
         if (r->fragments == 1 && r->last && r->body == NULL && window_bytes(r) >= r->left)
             return finish_in_place(r, out);
+        if (r->fragments == 1 && !r->last && r->body == NULL && (r->settings->flags & ULLAGE_READER_PIECES) != 0) {
+            error = ull_pieces_try(r, out);
+            if (error != 0)
+                return error;
+        }
         uint64_t before = ull_reader_arrived(r);
         error = append(r, ull_min_u64(r->left, window_bytes(r)));
         if (error == 0 && (r->left != 0 || !r->last))
@@ -287,36 +299,6 @@ static int next(struct ullage_reader *r, struct ullage_record *out)
             return finish(r, out);
         r->in_fragment = false;
     }
-}
-
-/* A record that is one fragment, whole in the window, within every cap. */
-static inline __attribute__((always_inline)) bool next_quickly(struct ullage_reader *r, struct ullage_record *out)
-{
-    const uint8_t *at = r->at;
-    uint64_t avail = (uint64_t)(r->end - at);
-    if (r->slow != 0 || avail < ULL_MARKER_BYTES)
-        return false;
-    uint32_t marker = ull_word(at), bytes = marker & ULL_FRAGMENT_BYTES_MAX;
-    if ((marker & ULL_MARKER_LAST) == 0 || bytes > r->settings->quick_bytes || bytes > avail - ULL_MARKER_BYTES)
-        return false;
-    if (r->settings->counts && !ull_count_run(&r->run, at + ULL_MARKER_BYTES, bytes))
-        ull_count_other(r, at + ULL_MARKER_BYTES, bytes);
-    out->data = at + ULL_MARKER_BYTES;
-    out->bytes = bytes;
-    out->fragments = 1;
-    out->index = r->index++;
-    out->offset = r->shift + (uintptr_t)at;
-    out->pieces = NULL;
-    out->piece_count = 0;
-    r->at = at + ULL_MARKER_BYTES + bytes;
-    r->taken = false;
-    r->timing = ULL_TIMING_NOT;
-    return true;
-}
-
-int ull_assembler_next(struct ullage_reader *r, struct ullage_record *out)
-{
-    return ull_likely(next_quickly(r, out)) ? 1 : next(r, out);
 }
 
 int ull_assembler_begin(struct ullage_reader *r)

@@ -277,7 +277,7 @@ static bool is_out(const struct ullage_reader *r, const struct ullage_record *re
 /* The buffer that has the record at its beginning, and nothing that is still needed; NULL. */
 static struct ullage_buffer **own_buffer(struct ullage_reader *r, const struct ullage_record *record)
 {
-    if ((r->slow & ULL_SLOW_OUT) != 0)
+    if (record->piece_count == 0 && (r->slow & ULL_SLOW_OUT) != 0)
         return &r->body;
     if (r->chunk != NULL && r->at == r->end && record->data == ullage_buffer_data(r->chunk) && record->bytes >= ULL_LARGE_BYTES)
         return &r->chunk;

@@ -14,7 +14,9 @@
 #ifndef ULL_RECORD_READER_H
 #define ULL_RECORD_READER_H
 
+#include "base/check.h"
 #include "record/count.h"
+#include "record/marker.h"
 #include "record/party.h"
 #include "record/settings.h"
 #include "ullage/record.h"
@@ -81,15 +83,49 @@ static inline uint64_t ull_reader_arrived(const struct ullage_reader *r)
 /* ---- assembler.c: pure; bytes of the window in, records out ---- */
 
 /* 1 a record in @out; 0 the window is empty, and no record is whole; negative errno. */
-int ull_assembler_next(struct ullage_reader *r, struct ullage_record *out);
+static inline int ull_assembler_next(struct ullage_reader *r, struct ullage_record *out);
+int ull_assembler_next_slowly(struct ullage_reader *r, struct ullage_record *out);
 /* A call begins: what the last one handed out goes. 0, or what the reader failed with. */
 int ull_assembler_begin(struct ullage_reader *r);
+/* The record is whole: its state ends, it is counted. 1. */
+int ull_assembler_hand_out(struct ullage_reader *r, struct ullage_record *out, const uint8_t *data, uint64_t bytes);
 /* The stream has ended. 0, -ECONNRESET. */
 int ull_assembler_end(struct ullage_reader *r);
 
 static inline uint64_t ull_reader_offset(const struct ullage_reader *r)
 {
     return r->shift + (uintptr_t)r->at;
+}
+
+/* A record that is one fragment, whole in the window, within every cap: the hot path. */
+static inline __attribute__((always_inline)) bool ull_assembler_next_quickly(struct ullage_reader *r, struct ullage_record *out)
+{
+    const uint8_t *at = r->at;
+    const struct ull_record_settings *settings = r->settings;
+    uint64_t avail = (uint64_t)(r->end - at);
+    if (ull_unlikely(r->slow != 0 || avail < ULL_MARKER_BYTES))
+        return false;
+    uint32_t marker = ull_word(at), bytes = marker & ULL_FRAGMENT_BYTES_MAX;
+    if (ull_unlikely((marker & ULL_MARKER_LAST) == 0 || bytes > settings->quick_bytes || bytes > avail - ULL_MARKER_BYTES))
+        return false;
+    if (ull_likely(settings->counts) && ull_unlikely(!ull_count_run(&r->run, at + ULL_MARKER_BYTES, bytes)))
+        ull_count_other(r, at + ULL_MARKER_BYTES, bytes);
+    r->at = at + ULL_MARKER_BYTES + bytes;
+    r->taken = false;
+    r->timing = ULL_TIMING_NOT;
+    out->data = at + ULL_MARKER_BYTES;
+    out->bytes = bytes;
+    out->fragments = 1;
+    out->index = r->index++;
+    out->offset = r->shift + (uintptr_t)at;
+    out->pieces = NULL;
+    out->piece_count = 0;
+    return true;
+}
+
+static inline __attribute__((always_inline)) int ull_assembler_next(struct ullage_reader *r, struct ullage_record *out)
+{
+    return ull_likely(ull_assembler_next_quickly(r, out)) ? 1 : ull_assembler_next_slowly(r, out);
 }
 
 /* Bytes at @from arrived, and are looked at next. The window is empty. */
@@ -103,6 +139,11 @@ static inline void ull_reader_window(struct ullage_reader *r, const void *from, 
 
 /* Bytes were read to the end of the body, where it had @before. 0; -EMSGSIZE: the procedure that they name has a lower cap. */
 int ull_assembler_arrived(struct ullage_reader *r, uint64_t before);
+
+/* ---- pieces.c ---- */
+
+/* The record whose first marker was read, if it may stay in pieces: 1, it is in @out; 0 it is to be assembled; negative errno. */
+int ull_pieces_try(struct ullage_reader *r, struct ullage_record *out);
 
 /* ---- memory.c ---- */
 

@@ -116,11 +116,11 @@ static int fill(struct place p, struct iovec *out, uint8_t (*markers)[ULL_MARKER
 
 /* ---- writing ---- */
 
-static ssize_t write_some(int fd, bool *is_not_socket, const struct iovec *iov, int count, int flags)
+static ssize_t write_some(int fd, bool *is_not_socket, const struct iovec *iov, int count)
 {
     ssize_t put = -ENOTSOCK;
     if (!*is_not_socket)
-        put = ull_sys_send_pieces(fd, iov, count, MSG_NOSIGNAL | flags);
+        put = ull_sys_send_pieces(fd, iov, count, MSG_NOSIGNAL);
     if (put == -ENOTSOCK) {
         *is_not_socket = true;
         put = ull_sys_writev(fd, iov, count);
@@ -136,7 +136,7 @@ int ullage_record_writev(int fd, const struct iovec *iov, int count, uint32_t ma
     while (error == 0 && !is_done(&place)) {
         struct iovec pieces[PIECES];
         uint8_t markers[PIECES][ULL_MARKER_BYTES];
-        ssize_t put = write_some(fd, &is_not_socket, pieces, fill(place, pieces, markers), 0);
+        ssize_t put = write_some(fd, &is_not_socket, pieces, fill(place, pieces, markers));
         if (put > 0)
             advance(&place, (uint64_t)put);
         else if (put == -EAGAIN)
@@ -184,7 +184,7 @@ static int flush(struct ullage_writer *w, int fd, ullage_writev_fn writev, void 
     uint8_t markers[PIECES][ULL_MARKER_BYTES];
     while (w->status == 0 && !is_done(&w->place)) {
         int count = fill(w->place, pieces, markers);
-        ssize_t put = writev != NULL ? writev(ctx, pieces, count) : write_some(fd, &w->is_not_socket, pieces, count, 0);
+        ssize_t put = writev != NULL ? writev(ctx, pieces, count) : write_some(fd, &w->is_not_socket, pieces, count);
         uint64_t most = ullage_writer_pending(w);
         if (put == 0 || put == -EAGAIN || put == -EINTR)
             return put == 0 ? -EAGAIN : (int)put;
