@@ -30,7 +30,7 @@ int ullage_budget_name(struct ullage_budget *b, const char *name);
 /**
  * ullage_budget_charge() - take bytes, at once or not at all
  * Returns: 0; -ENOBUFS: not so much is free, and the event descriptor will tell when that may have changed;
- *          -EMSGSIZE: more than the budget has in all
+ *          -EMSGSIZE: more than the budget has in all, or beside what record readers keep of it (record.h)
  */
 int ullage_budget_charge(struct ullage_budget *b, size_t bytes);
 

@@ -5,8 +5,8 @@
  *
  * One reader a connection. Bytes come from a descriptor (ullage_reader_read_fd), from a callback (ullage_reader_read: TLS,
  * tests) or are handed over (ullage_reader_feed); records, refusals and their offsets are the same. A whole record is handed
- * out where it lies, uncopied. Between calls a reader holds at most twice the bytes of the part of a record that has come and a
- * size class; with nothing of a record it holds no buffer.
+ * out where it lies, uncopied. After a call without a record a reader holds at most twice the bytes of the part of a record that has come
+ * and a size class; with nothing of a record it holds no buffer. While it waits in poll(2) likewise; a callback that blocks keeps it from that.
  *
  * A reader that failed stays so: each later call returns the same error, and holds nothing. -EAGAIN and -EINTR are no failure, nor
  * is -ENOBUFS while ullage_reader_status() is 0: then the budget is used up by others, and the call is repeated once bytes came
@@ -46,7 +46,7 @@ enum {
 /** A cap on the records of one procedure's calls. Of several that fit the one that names most counts; of those the first. */
 struct ullage_record_cap {
     uint32_t program, version, procedure; /**< the last two: or ULLAGE_ANY */
-    size_t max_record_bytes;
+    size_t max_record_bytes; /**< from 1 */
 };
 
 struct ullage_record {
@@ -63,7 +63,7 @@ struct ullage_record {
 typedef ssize_t (*ullage_read_fn)(void *ctx, void *to, size_t bytes);
 /** >0 bytes written; -EAGAIN; other negative errno. */
 typedef ssize_t (*ullage_writev_fn)(void *ctx, const struct iovec *iov, int count);
-/** 0 go on; positive: stop after this record; negative errno: the reader fails with it. May take the record. */
+/** 0 go on; positive: stop after this record; negative errno: the reader fails with it (-EINVAL for -EAGAIN, -EINTR, -ENOBUFS). May take the record. */
 typedef int (*ullage_record_fn)(void *ctx, const struct ullage_record *record);
 /**
  * What comes before the first record. Called with all bytes so far, from the first one. Returns how many of them it was; 0: more are
@@ -89,7 +89,11 @@ struct ullage_reader_options {
     uint32_t min_bytes_per_s; /**< of a record, from its second second on; 0: none */
     const struct ullage_record_cap *caps; /**< copied */
     size_t cap_count;
-    struct ullage_budget *budget; /**< charged for all buffers before they are taken; outlives the reader. NULL: none */
+    /**
+     * Charged for all buffers before they are taken; outlives the reader. NULL: none. What one largest record needs, two and a half times its cap
+     * for growth by copying, but at most three quarters, is kept for the record that was started first; so make it several times as large.
+     */
+    struct ullage_budget *budget;
     uint32_t flags;               /**< enum ullage_reader_flags */
     size_t chunk_bytes;           /**< largest read when nothing of a record is there; 4 KiB to 1 MiB; 0: 64 KiB. Smaller ones follow small reads */
     ullage_preamble_fn preamble;  /**< NULL: records from the first byte */
@@ -137,7 +141,7 @@ int ullage_reader_read(struct ullage_reader *r, ullage_read_fn read, void *ctx, 
  */
 int ullage_reader_feed(struct ullage_reader *r, const void *bytes, size_t count, size_t *taken, ullage_record_fn on_record, void *ctx);
 
-/** The stream that is fed has ended. Returns: 0 between records; -ECONNRESET inside one; what the reader failed with. */
+/** The stream that is fed has ended. Returns: 0 between records; -ECONNRESET inside one; -EINVAL: whole ones are still to be read; what the reader failed with. */
 int ullage_reader_end(struct ullage_reader *r);
 
 /**
@@ -212,7 +216,7 @@ int ullage_rpc_peek(struct ullage_rpc_header *out, const void *data, size_t byte
  * @fd:                 blocking or not: waits in poll(2) where that is needed
  * @max_fragment_bytes: larger records are cut; 0: ULLAGE_RECORD_BYTES
  * Returns: 0; -EINVAL: @count or a sum out of range; negative errno of sendmsg(2) or writev(2): the stream is of no use then. A
- *          socket raises no SIGPIPE. Signals do not interrupt it
+ *          socket raises no SIGPIPE. Neither signals nor the socket's SO_SNDTIMEO interrupt it
  */
 int ullage_record_writev(int fd, const struct iovec *iov, int count, uint32_t max_fragment_bytes);
 

@@ -193,6 +193,14 @@ static uint64_t take_away(struct ullage_budget *b, uint64_t bytes)
     return word;
 }
 
+static void give(struct ullage_budget *b, uint64_t bytes)
+{
+    if ((take_away(b, bytes) & SLEEPS) != 0) {
+        ull_add_release(&b->changes, 1U);
+        (void)ull_sys_futex_wake(&b->changes);
+    }
+}
+
 void ull_budget_give(struct ullage_budget *b, size_t bytes)
 {
     if (!ull_budget_is_live(b, "release"))
@@ -200,11 +208,14 @@ void ull_budget_give(struct ullage_budget *b, size_t bytes)
     ull_budget_settle(b);
     if (bytes == 0)
         return;
-    if ((take_away(b, bytes) & SLEEPS) != 0) {
-        ull_add_release(&b->changes, 1U);
-        (void)ull_sys_futex_wake(&b->changes);
-    }
+    give(b, bytes);
     ull_budget_publish(b);
+}
+
+void ull_budget_tell(struct ullage_budget *b)
+{
+    if (ull_budget_is_live(b, "release"))
+        give(b, 0);
 }
 
 /*

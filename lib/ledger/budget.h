@@ -64,6 +64,8 @@ int ull_budget_try_beside_reserve(struct ullage_budget *b, size_t bytes);
 /* Keeps @bytes of it, at most all, for ull_budget_try_reserve() alone. */
 void ull_budget_reserve(struct ullage_budget *b, size_t bytes);
 void ull_budget_give(struct ullage_budget *b, size_t bytes);
+/* Tells who was refused, or sleeps, to look again, as a release does. */
+void ull_budget_tell(struct ullage_budget *b);
 
 size_t ull_budget_used(const struct ullage_budget *b);
 size_t ull_budget_peak(const struct ullage_budget *b);

@@ -45,6 +45,7 @@ int ull_assembler_hand_out(struct ullage_reader *r, struct ullage_record *out, c
     r->slow &= (uint8_t)~ULL_SLOW_STARTED;
     if (r->stalled)
         ull_count_stalled(r, false);
+    ull_memory_wait_no_more(r);
     if (r->settings->party != NULL)
         ull_party_finish(r->settings->party, &r->member);
     return 1;
@@ -84,13 +85,18 @@ static uint64_t cap_of_whole(const struct ullage_reader *r, const uint8_t *data,
     return bytes < ULL_CALL_BYTES ? r->settings->max_record_bytes : cap_of(r, data, bytes);
 }
 
+static void count_refused(const uint8_t *data)
+{
+    ull_count_refused_call(ull_word(data + 12), ull_word(data + 16), ull_word(data + 20));
+}
+
 static int check_procedure(struct ullage_reader *r, const uint8_t *data, uint64_t cap)
 {
     if (r->announced <= cap)
         return 0;
     bool named = cap != r->settings->max_record_bytes;
     if (named)
-        ull_count_refused_call(ull_word(data + 12), ull_word(data + 16), ull_word(data + 20));
+        count_refused(data);
     return ull_refuse(r, -EMSGSIZE, named ? ULL_LIMIT_PROCEDURE : ULL_LIMIT_RECORD, r->announced, cap, r->record_offset, data,
         ull_reader_arrived(r));
 }
@@ -124,6 +130,8 @@ static int refuse_marker(struct ullage_reader *r, enum ull_limit limit, uint64_t
 {
     uint8_t head[4];
     memcpy(head, r->head, sizeof head);
+    if (limit == ULL_LIMIT_PROCEDURE)
+        count_refused(ullage_buffer_data(r->body));
     return ull_refuse(r, -EMSGSIZE, limit, value, bound, ull_reader_offset(r) - ULL_MARKER_BYTES, head, sizeof head);
 }
 
@@ -133,7 +141,7 @@ static bool are_too_many(const struct ullage_reader *r, uint64_t announced)
     uint64_t fragments = (uint64_t)r->fragments + 1;
     if (fragments <= s->max_fragments)
         return false;
-    return s->min_average_fragment_bytes == UINT32_MAX || announced < fragments * s->min_average_fragment_bytes;
+    return s->min_average_fragment_bytes == UINT32_MAX || fragments >= UINT32_MAX || announced < fragments * s->min_average_fragment_bytes;
 }
 
 /* The marker in head: within all limits, or refused. */
@@ -161,10 +169,10 @@ static int accept_marker(struct ullage_reader *r)
 
 /* ---- fragments ---- */
 
-/* All that the window has of this fragment is the chunk from its first byte on: it need not be copied. */
+/* All that the chunk still has is of this record, which has nothing yet: it need not go to another buffer. */
 static bool may_adopt(const struct ullage_reader *r, uint64_t take)
 {
-    return r->body == NULL && r->chunk != NULL && r->at == ullage_buffer_data(r->chunk) && take == window_bytes(r) && take >= ULL_LARGE_BYTES / 2;
+    return r->body == NULL && r->chunk != NULL && take != 0 && take == window_bytes(r) && ull_reader_arrived(r) == 0;
 }
 
 static int append(struct ullage_reader *r, uint64_t take)
@@ -237,15 +245,15 @@ static int show_preamble(struct ullage_reader *r, const uint8_t *bytes, uint64_t
         return 0;
     if (used > 0 && (uint64_t)used > before && (uint64_t)used <= count) {
         r->at -= count - (uint64_t)used; /* they are the window's last */
+        if (r->settings->party != NULL)
+            ull_party_finish(r->settings->party, &r->member);
         ull_memory_put_body(r);
         r->announced = 0;
         r->slow &= (uint8_t)~(ULL_SLOW_PREAMBLE | ULL_SLOW_STARTED);
         r->timing = ULL_TIMING_NOT;
-        if (r->settings->party != NULL)
-            ull_party_finish(r->settings->party, &r->member);
         return 1;
     }
-    int error = used < 0 ? (int)used : -EPROTO;
+    int error = used < 0 ? ull_reader_for_good((int)used) : -EPROTO;
     return ull_refuse(r, error, ULL_LIMIT_PREAMBLE, count, r->settings->max_preamble_bytes, 0, bytes, count);
 }
 
@@ -316,6 +324,8 @@ int ull_assembler_end(struct ullage_reader *r)
 {
     if ((r->slow & ULL_SLOW_STARTED) == 0)
         return 0;
+    if ((r->slow & ULL_SLOW_PREAMBLE) != 0)
+        return ull_refuse(r, -ECONNRESET, ULL_LIMIT_PREAMBLE, r->announced, r->settings->max_preamble_bytes, ull_reader_offset(r), NULL, 0);
     return ull_refuse(r, -ECONNRESET, ULL_LIMIT_END, r->in_fragment ? r->left : (uint64_t)ULL_MARKER_BYTES - r->head_bytes, r->record_offset,
         ull_reader_offset(r), NULL, 0);
 }

@@ -65,7 +65,7 @@ int ull_clock_look(struct ullage_reader *r)
 
 int ullage_reader_timeout_ms(const struct ullage_reader *r)
 {
-    if ((r->slow & ULL_SLOW_FAILED) != 0 || (r->settings->party != NULL && ull_party_is_over_share(r->settings->party, &r->member)))
+    if ((r->slow & ULL_SLOW_FAILED) != 0 || ull_memory_is_over_share(r))
         return 0;
     uint64_t limit = r->timing == ULL_TIMING_NOT ? NEVER : limit_ms(r);
     if (limit == NEVER)

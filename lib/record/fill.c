@@ -25,7 +25,8 @@
 
 enum {
     CHUNK_LEAST_BITS = 12,
-    GRACE_MS = 10, /* so long a body may be larger than what has arrived, while we wait for more */
+    GRACE_MS = 10,   /* so long a body may be larger than what has arrived, while we wait for more */
+    SLICE_MS = 1000, /* so often who waits for its peer looks whether others wait for what it holds */
 };
 
 /* ---- reading ---- */
@@ -83,20 +84,23 @@ static void learn_chunk(struct ullage_reader *r, uint64_t got, uint64_t room)
         r->chunk_bits--;
 }
 
+/* Of a small budget no more than an eighth. */
 static uint64_t chunk_bytes(const struct ullage_reader *r)
 {
-    return UINT64_C(1) << (r->chunk_bits != 0 ? r->chunk_bits : CHUNK_LEAST_BITS);
+    uint64_t bytes = UINT64_C(1) << (r->chunk_bits != 0 ? r->chunk_bits : CHUNK_LEAST_BITS);
+    const struct ull_party *party = r->settings->party;
+    return party != NULL ? ull_min_u64(bytes, ull_max_u64(ullage_budget_max(ull_party_budget(party)) / 8, 1)) : bytes;
 }
 
-/* A chunk to read to, the one that is there if it is of that size. False: there is none to be had now. */
-static bool have_chunk(struct ullage_reader *r, uint64_t bytes)
+/* A chunk to read to, the one that is there if it is of that size. 0; else there is none to be had now. */
+static int have_chunk(struct ullage_reader *r, uint64_t bytes)
 {
     if (r->chunk != NULL && ull_memory_room(r->chunk) >= bytes && ull_memory_room(r->chunk) <= 4 * bytes)
-        return true;
+        return 0;
     ull_memory_put_chunk(r);
     if (r->chunk_bits == 0)
         r->chunk_bits = CHUNK_LEAST_BITS;
-    return ull_memory_chunk(r, bytes) == 0;
+    return ull_memory_chunk(r, bytes);
 }
 
 static struct iovec all_of(const struct ullage_buffer *b, uint64_t most)
@@ -122,7 +126,7 @@ static ssize_t fill_body(struct ullage_reader *r, const struct ull_source_of_byt
         return error;
     iov[0].iov_base = (uint8_t *)ullage_buffer_data(r->body) + before;
     iov[0].iov_len = ull_min_u64(r->left, ull_memory_room(r->body) - before);
-    if (r->left < ULL_LARGE_BYTES && iov[0].iov_len == r->left && from->fd >= 0 && have_chunk(r, chunk_bytes(r)))
+    if (r->left < ULL_LARGE_BYTES && iov[0].iov_len == r->left && from->fd >= 0 && have_chunk(r, chunk_bytes(r)) == 0)
         iov[count++] = all_of(r->chunk, chunk_bytes(r));
     ssize_t got = read_some(r, from, iov, count);
     if (got <= 0)
@@ -189,16 +193,17 @@ ssize_t ull_fill(struct ullage_reader *r, const struct ull_source_of_bytes *from
     if (goes_to_body(r))
         return fill_body(r, from);
     if (marker && r->expected != 0) {
-        if (r->expects_one && r->fragments == 0 && from->fd >= 0 && have_chunk(r, r->expected))
+        if (r->expects_one && r->fragments == 0 && from->fd >= 0 && have_chunk(r, r->expected) == 0)
             return fill_head(r, from, r->expected);
         return fill_head(r, from, 0);
     }
-    if (have_chunk(r, chunk_bytes(r)))
+    int error = have_chunk(r, chunk_bytes(r));
+    if (error == 0)
         return fill_chunk(r, from);
     /* The budget is used up. What is small enough to lie in the reader itself tells whether there is anything, and begins the record. */
     if (marker)
         return fill_head(r, from, 0);
-    return r->in_fragment ? fill_body(r, from) : ull_memory_body(r, 1, 1);
+    return r->in_fragment ? fill_body(r, from) : ull_memory_refuse(r, error, chunk_bytes(r));
 }
 
 /* ---- waiting ---- */
@@ -211,21 +216,37 @@ static int wait_for(struct ullage_reader *r, int fd, int timeout_ms)
     return (int)failed(r, ready);
 }
 
+/* The shorter of two waits; -1 is for ever. */
+static int at_most(int ms, int other_ms)
+{
+    return ms < 0 || (other_ms >= 0 && other_ms < ms) ? other_ms : ms;
+}
+
+/* From now on its record is one that waits for its rest. */
+static void start_waiting(struct ullage_reader *r)
+{
+    if (r->body != NULL && r->settings->party != NULL)
+        ull_party_start(r->settings->party, &r->member);
+    ull_count_stalled(r, (r->slow & ULL_SLOW_STARTED) != 0);
+}
+
 int ull_fill_wait(struct ullage_reader *r, const struct ull_source_of_bytes *from)
 {
     if (from->fd < 0 || (ull_sys_file_flags(from->fd) & O_NONBLOCK) != 0)
         return -EAGAIN;
     ull_memory_put_chunk(r);
+    ull_memory_wait_no_more(r);
     int error = ull_clock_look(r), ready = 0;
+    if (error == 0 && ull_memory_is_over_share(r))
+        error = ull_memory_refuse_share(r);
     if (error != 0)
         return error;
-    if (r->body != NULL) {
-        int limit = ullage_reader_timeout_ms(r);
-        ready = wait_for(r, from->fd, limit >= 0 && limit < GRACE_MS ? limit : GRACE_MS);
-    }
+    if (r->body != NULL)
+        ready = wait_for(r, from->fd, at_most(ullage_reader_timeout_ms(r), GRACE_MS));
     if (ready == 0) {
         ull_memory_settle(r);
-        ready = wait_for(r, from->fd, ullage_reader_timeout_ms(r));
+        start_waiting(r);
+        ready = wait_for(r, from->fd, at_most(ullage_reader_timeout_ms(r), r->settings->party != NULL ? SLICE_MS : -1));
     }
     if (ready != 0)
         return ready;

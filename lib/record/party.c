@@ -27,7 +27,7 @@ static struct ull_party *parties[ULL_BUDGETS_MAX];
 
 int ull_party_get(struct ull_party **out, struct ullage_budget *budget)
 {
-    if (ull_budget_try(budget, 0) != 0)
+    if (ull_budget_try_reserve(budget, 0) != 0)
         return -EINVAL;
     struct ull_party **at = &parties[ull_budget_slot(budget)], *none = NULL;
     struct ull_party *party = ull_load_acquire(at);
@@ -67,11 +67,18 @@ void ull_party_enter(struct ull_party *party, uint64_t need)
     pthread_mutex_lock(&party->lock);
     party->readers++;
     party->need = ull_max_u64(party->need, need);
-    ull_budget_reserve(party->budget, party->need);
+    ull_budget_reserve(party->budget, ull_min_u64(party->need, ull_budget_max(party->budget) / 4 * 3)); /* others read small ones beside it */
     pthread_mutex_unlock(&party->lock);
 }
 
-static void wait_no_more(struct ull_party *party, struct ull_member *member)
+void ull_party_wait(struct ull_party *party, struct ull_member *member)
+{
+    if (!member->waiting)
+        ull_add_relaxed(&party->waiting, 1U);
+    member->waiting = true;
+}
+
+void ull_party_wait_no_more(struct ull_party *party, struct ull_member *member)
 {
     if (member->waiting)
         ull_sub_relaxed(&party->waiting, 1U);
@@ -81,7 +88,7 @@ static void wait_no_more(struct ull_party *party, struct ull_member *member)
 void ull_party_leave(struct ull_party *party, struct ull_member *member)
 {
     ull_party_finish(party, member);
-    wait_no_more(party, member);
+    ull_party_wait_no_more(party, member);
     pthread_mutex_lock(&party->lock);
     if (--party->readers == 0) {
         party->need = 0;
@@ -115,6 +122,7 @@ void ull_party_finish(struct ull_party *party, struct ull_member *member)
         return;
     member->started = false;
     pthread_mutex_lock(&party->lock);
+    bool was_oldest = member->older == NULL;
     if (member->older != NULL)
         member->older->younger = member->younger;
     else
@@ -125,32 +133,34 @@ void ull_party_finish(struct ull_party *party, struct ull_member *member)
         party->youngest = member->older;
     ull_sub_relaxed(&party->active, 1U);
     pthread_mutex_unlock(&party->lock);
+    if (was_oldest && ull_load_relaxed(&party->waiting) != 0)
+        ull_budget_tell(party->budget); /* whoever is the oldest now may go on, though no byte came back */
 }
 
 /* ---- charging ---- */
 
-static bool is_over(const struct ull_party *party, const struct ull_member *member)
+static bool is_over(const struct ull_party *party, const struct ull_member *member, uint64_t record)
 {
     uint64_t active = ull_load_relaxed(&party->active);
     return member->started && ull_load_relaxed(&party->oldest) != member
-        && member->charged > ull_budget_max(party->budget) / ull_max_u64(active, 1);
+        && record > ull_budget_max(party->budget) / ull_max_u64(active, 1);
 }
 
-bool ull_party_is_over_share(struct ull_party *party, const struct ull_member *member)
+bool ull_party_is_over_share(const struct ull_party *party, const struct ull_member *member, uint64_t record)
 {
-    return ull_load_relaxed(&party->waiting) > (member->waiting ? 1U : 0U) && is_over(party, member);
+    return ull_load_relaxed(&party->waiting) > (member->waiting ? 1U : 0U) && is_over(party, member, record);
 }
 
-/* The oldest, and whoever comes where nothing was started, may use what is kept. */
+/* The oldest may use what is kept; and for a chunk, which goes back soon, whoever comes where nothing was started. */
 static int take(struct ull_party *party, const struct ull_member *member, uint64_t bytes)
 {
     const struct ull_member *oldest = ull_load_relaxed(&party->oldest);
-    if (oldest == member || oldest == NULL)
+    if (oldest == member || (oldest == NULL && bytes <= party->need / 4))
         return ull_budget_try_reserve(party->budget, bytes);
     return ull_budget_try_beside_reserve(party->budget, bytes);
 }
 
-int ull_party_charge(struct ull_party *party, struct ull_member *member, uint64_t bytes)
+int ull_party_charge(struct ull_party *party, struct ull_member *member, uint64_t bytes, uint64_t record)
 {
     uint64_t held = member->charged;
     if (held + bytes > ull_budget_max(party->budget))
@@ -158,16 +168,9 @@ int ull_party_charge(struct ull_party *party, struct ull_member *member, uint64_
     int error = take(party, member, bytes);
     if (error == 0) {
         member->charged = held + bytes;
-        wait_no_more(party, member);
         return 0;
     }
-    if (error == -ENOBUFS && is_over(party, member))
-        return ULL_OVER_SHARE;
-    if (error == -ENOBUFS && !member->waiting) {
-        member->waiting = true;
-        ull_add_relaxed(&party->waiting, 1U);
-    }
-    return error;
+    return error == -ENOBUFS && is_over(party, member, record) ? ULL_OVER_SHARE : error;
 }
 
 void ull_party_release(struct ull_party *party, struct ull_member *member, uint64_t bytes)

@@ -22,7 +22,7 @@ struct ull_member {
     struct ull_member *older, *younger;
     uint64_t charged : 62; /* bytes */
     uint64_t started : 1;  /* in the list */
-    uint64_t waiting : 1;  /* was refused, and has not got what it wanted since */
+    uint64_t waiting : 1;  /* was refused, and comes again */
 };
 
 /* Beside the errors of budgets: it holds more than its share. */
@@ -39,14 +39,21 @@ void ull_party_leave(struct ull_party *party, struct ull_member *member);
 void ull_party_start(struct ull_party *party, struct ull_member *member);
 void ull_party_finish(struct ull_party *party, struct ull_member *member);
 
-/* Before memory is taken. 0; -ENOBUFS; -EMSGSIZE: more than the whole budget with what it holds; ULL_OVER_SHARE. */
-int ull_party_charge(struct ull_party *party, struct ull_member *member, uint64_t bytes);
+/* It tells its caller to come again; or not any more. Both may be said again. While somebody waits, shares are looked at. */
+void ull_party_wait(struct ull_party *party, struct ull_member *member);
+void ull_party_wait_no_more(struct ull_party *party, struct ull_member *member);
+
+/*
+ * Before memory is taken; @record: bytes of memory that it holds for its record, which is what counts as its share. 0; -ENOBUFS; -EMSGSIZE:
+ * more than the whole budget with what it holds; ULL_OVER_SHARE.
+ */
+int ull_party_charge(struct ull_party *party, struct ull_member *member, uint64_t bytes, uint64_t record);
 void ull_party_release(struct ull_party *party, struct ull_member *member, uint64_t bytes);
 /* The bytes are somebody else's to release. */
 void ull_party_hand_over(struct ull_member *member, uint64_t bytes);
 
 /* Whether it is to be refused now. Cheap. */
-bool ull_party_is_over_share(struct ull_party *party, const struct ull_member *member);
+bool ull_party_is_over_share(const struct ull_party *party, const struct ull_member *member, uint64_t record);
 
 struct ullage_budget *ull_party_budget(const struct ull_party *party);
 

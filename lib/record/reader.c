@@ -108,6 +108,8 @@ void ullage_reader_destroy(struct ullage_reader *r)
         return;
     const struct ull_record_settings *settings = r->settings;
     ull_count_flush(r);
+    if (settings->party != NULL)
+        ull_party_finish(settings->party, &r->member); /* before bytes come back, and who waits for them is told */
     ull_memory_put_chunk(r);
     ull_memory_put_body(r);
     ull_count_stalled(r, false);
@@ -121,18 +123,11 @@ void ullage_reader_destroy(struct ullage_reader *r)
 
 /* ---- a call's beginning and end ---- */
 
-/* Others wait for what it holds beyond its share. */
-static int refuse_share(struct ullage_reader *r)
-{
-    const struct ull_party *party = r->settings->party;
-    return ull_refuse(r, -ENOBUFS, ULL_LIMIT_SHARE, r->member.charged, ullage_budget_max(ull_party_budget(party)), ull_reader_offset(r), NULL, 0);
-}
-
 static __attribute__((noinline)) int begin_slowly(struct ullage_reader *r)
 {
     int error = ull_assembler_begin(r);
-    if (error == 0 && r->settings->party != NULL && ull_party_is_over_share(r->settings->party, &r->member))
-        error = refuse_share(r);
+    if (error == 0 && ull_memory_is_over_share(r))
+        error = ull_memory_refuse_share(r);
     return error;
 }
 
@@ -144,13 +139,16 @@ static inline int begin_call(struct ullage_reader *r)
 /* The call returns without a record, but @error: what is not needed goes, the clock is looked at. Returns that, or what it failed with. */
 static int end_without(struct ullage_reader *r, int error)
 {
+    r->taken = true; /* nothing is out */
     if ((r->slow & ULL_SLOW_FAILED) != 0)
         return error;
     bool started = (r->slow & ULL_SLOW_STARTED) != 0;
     ull_count_flush(r);
+    if (error != -ENOBUFS)
+        ull_memory_wait_no_more(r);
     if (r->at == r->end)
         ull_memory_settle(r);
-    if (started && r->settings->party != NULL)
+    if (r->body != NULL && r->settings->party != NULL)
         ull_party_start(r->settings->party, &r->member);
     ull_count_stalled(r, started);
     int late = ull_clock_look(r);
@@ -162,6 +160,7 @@ static int end_without(struct ullage_reader *r, int error)
 static int end_of_stream(struct ullage_reader *r)
 {
     int error = ull_assembler_end(r);
+    r->taken = true;
     if (error == 0) {
         ull_count_flush(r);
         ull_memory_settle(r);
@@ -182,8 +181,12 @@ static __attribute__((noinline)) int read_on(struct ullage_reader *r, const stru
         if (got < 0)
             return end_without(r, (int)got);
         int result = ull_assembler_next(r, out);
-        if (result != 0)
-            return result > 0 ? result : end_without(r, result);
+        if (result > 0)
+            return result;
+        if (result == 0) /* bytes that keep coming do not put a deadline off */
+            result = ull_clock_look(r);
+        if (result < 0)
+            return end_without(r, result);
     }
 }
 
@@ -226,7 +229,7 @@ static int hand_all_out(struct ullage_reader *r, ullage_record_fn on_record, voi
         uint64_t offset = record.offset;
         int said = on_record(ctx, &record);
         if (said < 0)
-            return ull_refuse(r, said, ULL_LIMIT_CALLBACK, 0, 0, offset, NULL, 0);
+            return ull_refuse(r, ull_reader_for_good(said), ULL_LIMIT_CALLBACK, 0, 0, offset, NULL, 0);
         int error = begin_call(r);
         if (said > 0 || error != 0)
             return error != 0 ? error : said;
@@ -257,6 +260,7 @@ int ullage_reader_feed(struct ullage_reader *r, const void *bytes, size_t count,
     }
     if (result <= 0)
         return end_without(r, result);
+    r->taken = true;
     ull_count_flush(r);
     return result;
 }
@@ -264,6 +268,8 @@ int ullage_reader_feed(struct ullage_reader *r, const void *bytes, size_t count,
 int ullage_reader_end(struct ullage_reader *r)
 {
     int error = begin_call(r);
+    if (error == 0 && r->at != r->end)
+        error = -EINVAL;
     return error != 0 ? error : end_of_stream(r);
 }
 
@@ -279,9 +285,15 @@ static struct ullage_buffer **own_buffer(struct ullage_reader *r, const struct u
 {
     if (record->piece_count == 0 && (r->slow & ULL_SLOW_OUT) != 0)
         return &r->body;
-    if (r->chunk != NULL && r->at == r->end && record->data == ullage_buffer_data(r->chunk) && record->bytes >= ULL_LARGE_BYTES)
+    if (r->chunk != NULL && r->at == r->end && record->data == ullage_buffer_data(r->chunk))
         return &r->chunk;
     return NULL;
+}
+
+/* It would be kept for long: much larger than the record it is not worth while. */
+static bool is_fitting(const struct ullage_buffer *b, const struct ullage_record *record)
+{
+    return ull_memory_room(b) <= 2 * record->bytes + (UINT64_C(1) << ULL_CLASS_MIN_BITS);
 }
 
 static void copy_pieces(uint8_t *to, const struct ullage_record *record)
@@ -294,25 +306,41 @@ static void copy_pieces(uint8_t *to, const struct ullage_record *record)
     }
 }
 
+static struct ullage_buffer *copy_record(struct ullage_reader *r, const struct ullage_record *record, int *error)
+{
+    struct ullage_buffer *b = ull_memory_extra(r, record->bytes, error);
+    if (b != NULL)
+        copy_pieces(ullage_buffer_data(b), record);
+    return b;
+}
+
+static struct ullage_buffer *detach(struct ullage_reader *r, struct ullage_buffer **own)
+{
+    struct ullage_buffer *b = *own;
+    *own = NULL;
+    r->slow &= (uint8_t)~ULL_SLOW_OUT;
+    return b;
+}
+
 struct ullage_buffer *ullage_reader_take(struct ullage_reader *r, struct ullage_record *record)
 {
-    int error = -EINVAL;
-    struct ullage_buffer *b = NULL, **own = is_out(r, record) ? own_buffer(r, record) : NULL;
-    if (own != NULL) {
-        b = *own;
-        *own = NULL;
-        r->slow &= (uint8_t)~ULL_SLOW_OUT;
-    } else if (is_out(r, record)) {
-        b = ull_memory_extra(r, record->bytes, &error);
-        if (b != NULL)
-            copy_pieces(ullage_buffer_data(b), record);
+    int error = EINVAL;
+    struct ullage_buffer *b = NULL, **own = NULL;
+    if (!is_out(r, record)) {
+        errno = error;
+        return NULL;
     }
+    own = own_buffer(r, record);
+    if (own == NULL || !is_fitting(*own, record))
+        b = copy_record(r, record, &error);
+    if (b == NULL && own != NULL)
+        b = detach(r, own);
     if (b == NULL) {
         errno = -error;
         return NULL;
     }
     ull_memory_hand_over(r, b);
-    if (own == &r->chunk)
+    if (r->at == r->end)
         ull_reader_window(r, NULL, 0);
     r->taken = true;
     record->data = ullage_buffer_data(b);

@@ -21,6 +21,7 @@
 #include "record/settings.h"
 #include "ullage/record.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -128,6 +129,12 @@ static inline __attribute__((always_inline)) int ull_assembler_next(struct ullag
     return ull_likely(ull_assembler_next_quickly(r, out)) ? 1 : ull_assembler_next_slowly(r, out);
 }
 
+/* What a hook of the program failed with: none of the errors after which a call is repeated. */
+static inline int ull_reader_for_good(int error)
+{
+    return error == -EAGAIN || error == -EINTR || error == -ENOBUFS ? -EINVAL : error;
+}
+
 /* Bytes at @from arrived, and are looked at next. The window is empty. */
 static inline void ull_reader_window(struct ullage_reader *r, const void *from, uint64_t bytes)
 {
@@ -149,15 +156,23 @@ int ull_pieces_try(struct ullage_reader *r, struct ullage_record *out);
 
 /* Room for @least bytes in the body, for up to @wish if that can be had. 0, -ENOBUFS, ... as ull_refuse() wants it. */
 int ull_memory_body(struct ullage_reader *r, uint64_t least, uint64_t wish);
-/* A chunk of about @bytes. 0; -ENOBUFS, and the budget's refusal is not told yet; negative errno. */
+/* A chunk of @bytes, or of the least that there is. 0; else ull_memory_refuse() is to be told. */
 int ull_memory_chunk(struct ullage_reader *r, uint64_t bytes);
+/* As ull_refuse() wants it: @error of a charge for @bytes, or of the allocator. */
+int ull_memory_refuse(struct ullage_reader *r, int error, uint64_t bytes);
 void ull_memory_put_chunk(struct ullage_reader *r);
 void ull_memory_put_body(struct ullage_reader *r);
-/* The chunk becomes the body. */
+/* The chunk, whose last bytes the window has, becomes the body: they go to its beginning. */
 void ull_memory_adopt(struct ullage_reader *r);
 /* Before a call returns with no record: no chunk, and a body of at most twice what it holds. */
 void ull_memory_settle(struct ullage_reader *r);
 uint64_t ull_memory_room(const struct ullage_buffer *b);
+/* It holds more than its share of a budget that somebody waits for. */
+bool ull_memory_is_over_share(const struct ullage_reader *r);
+/* For that: -ENOBUFS, for good. */
+int ull_memory_refuse_share(struct ullage_reader *r);
+/* It got what it was refused, or needs it no more. */
+void ull_memory_wait_no_more(struct ullage_reader *r);
 /* @b is somebody else's, and what is charged for it comes back when he puts it. */
 void ull_memory_hand_over(struct ullage_reader *r, struct ullage_buffer *b);
 /* A buffer of its own for the record that is out. NULL and *error. */

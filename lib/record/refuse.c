@@ -171,12 +171,12 @@ static enum ull_counter counter_of(enum ull_limit limit)
 
 static void give_all_back(struct ullage_reader *r)
 {
+    if (r->settings->party != NULL)
+        ull_party_finish(r->settings->party, &r->member);
     ull_memory_put_chunk(r);
     ull_reader_window(r, NULL, 0);
     ull_memory_put_body(r);
     ull_count_stalled(r, false);
-    if (r->settings->party != NULL)
-        ull_party_finish(r->settings->party, &r->member);
 }
 
 int ull_refuse(struct ullage_reader *r, int error, enum ull_limit limit, uint64_t value, uint64_t bound, uint64_t offset, const void *bytes, uint64_t count)

@@ -10,7 +10,7 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 
 enum {
@@ -34,17 +34,17 @@ static struct {
 /* Of a caller that was built against an older header, what it did not know is 0. */
 static bool copy_options(struct ullage_reader_options *to, const struct ullage_reader_options *from)
 {
-    static const size_t first_version = sizeof(struct ullage_reader_options);
+    static const size_t first_version = offsetof(struct ullage_reader_options, max_preamble_bytes) + sizeof(size_t);
     memset(to, 0, sizeof *to);
     if (from == NULL)
         return true;
     if (from->size < first_version || from->size > 4096)
         return false;
-    const char *beyond = (const char *)from + sizeof *to;
+    const char *bytes = (const char *)from;
     for (size_t i = sizeof *to; i < from->size; i++)
-        if (beyond[i - sizeof *to] != 0)
+        if (bytes[i] != 0)
             return false; /* asks for something that this version does not know */
-    memcpy(to, from, sizeof *to);
+    memcpy(to, from, ull_min_u64(from->size, sizeof *to));
     return true;
 }
 
@@ -60,7 +60,7 @@ static bool are_fine(const struct ullage_reader_options *o)
     if (o->chunk_bytes != 0 && (o->chunk_bytes < CHUNK_LEAST || o->chunk_bytes > CHUNK_MOST))
         return false;
     for (size_t i = 0; i < o->cap_count; i++)
-        if (o->caps == NULL || o->caps[i].max_record_bytes > RECORD_BYTES_MOST)
+        if (o->caps == NULL || o->caps[i].max_record_bytes == 0 || o->caps[i].max_record_bytes > RECORD_BYTES_MOST)
             return false;
     return true;
 }

@@ -35,7 +35,6 @@ struct place {
 
 struct ullage_writer {
     struct place place;
-    bool is_not_socket;
     int32_t status;
 };
 
@@ -177,15 +176,24 @@ int ullage_writer_begin(struct ullage_writer *w, const struct iovec *iov, int co
     return is_done(&w->place) ? begin_record(&w->place, iov, count, w->place.max_fragment_bytes) : -EBUSY;
 }
 
-/* One write; what of it was done is done. */
+static uint64_t sum_of(const struct iovec *pieces, int count)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += pieces[i].iov_len;
+    return sum;
+}
+
+/* Until it is done, or no more can be written; what of it was done is done. */
 static int flush(struct ullage_writer *w, int fd, ullage_writev_fn writev, void *ctx)
 {
+    bool is_not_socket = false;
     struct iovec pieces[PIECES];
     uint8_t markers[PIECES][ULL_MARKER_BYTES];
     while (w->status == 0 && !is_done(&w->place)) {
         int count = fill(w->place, pieces, markers);
-        ssize_t put = writev != NULL ? writev(ctx, pieces, count) : write_some(fd, &w->is_not_socket, pieces, count);
-        uint64_t most = ullage_writer_pending(w);
+        ssize_t put = writev != NULL ? writev(ctx, pieces, count) : write_some(fd, &is_not_socket, pieces, count);
+        uint64_t most = sum_of(pieces, count);
         if (put == 0 || put == -EAGAIN || put == -EINTR)
             return put == 0 ? -EAGAIN : (int)put;
         if (put < 0 || (uint64_t)put > most)
