@@ -83,6 +83,7 @@ libull_pool_la_SOURCES = \
 	lib/record/assembler.c \
 	lib/record/clock.c \
 	lib/record/count.h lib/record/count.c \
+	lib/record/crowd.h lib/record/crowd.c \
 	lib/record/fill.h lib/record/fill.c \
 	lib/record/marker.h \
 	lib/record/memory.c \
@@ -107,6 +108,30 @@ libullage_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -shared -no-undefined -
 libullage_la_LIBADD = libull-write.la
 EXTRA_libullage_la_DEPENDENCIES = lib/measure/ullage.map
 EXTRA_DIST += lib/measure/ullage.map
+
+## Records as XDR streams. Apart from libullage, which depends on libc alone.
+if WITH_TIRPC
+noinst_LTLIBRARIES += libull-xdr.la
+if WITH_PRELOAD
+lib_LTLIBRARIES += libullage-xdr.la
+pkgconfig_DATA += lib/xdr/ullage-xdr.pc
+endif
+endif
+libull_xdr_la_SOURCES = \
+	lib/xdr/kind.h \
+	lib/xdr/decode.c \
+	lib/xdr/memory.c \
+	lib/xdr/out.h lib/xdr/out.c \
+	lib/xdr/pieces.c \
+	lib/xdr/stream.c
+libull_xdr_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS)
+libull_xdr_la_LIBADD = $(TIRPC_LIBS)
+libullage_xdr_la_SOURCES =
+libullage_xdr_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined -Wl,-z,defs \
+	-Wl,--version-script=$(top_srcdir)/lib/xdr/xdr.map
+libullage_xdr_la_LIBADD = libull-xdr.la libullage.la
+EXTRA_libullage_xdr_la_DEPENDENCIES = lib/xdr/xdr.map
+EXTRA_DIST += lib/xdr/xdr.map
 
 ## The interposer. libgcc's unwinder is linked in and hidden: the program's own stays what it was.
 if WITH_PRELOAD

@@ -41,6 +41,8 @@ int ull_assembler_hand_out(struct ullage_reader *r, struct ullage_record *out, c
     r->taken = false;
     r->fragments = 0;
     r->in_fragment = false;
+    if ((r->slow & ULL_SLOW_OUT) == 0)
+        r->announced = 0; /* nothing of the next one has come */
     r->timing = ULL_TIMING_NOT;
     r->slow &= (uint8_t)~ULL_SLOW_STARTED;
     if (r->stalled)
@@ -316,6 +318,7 @@ int ull_assembler_begin(struct ullage_reader *r)
     if ((r->slow & ULL_SLOW_OUT) != 0) {
         r->slow &= (uint8_t)~ULL_SLOW_OUT;
         ull_memory_put_body(r);
+        r->announced = 0;
     }
     return r->status;
 }

@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include "record/crowd.h"
 #include "record/fill.h"
 #include "record/reader.h"
 
@@ -15,48 +16,30 @@
 #include "base/check.h"
 #include "base/misuse.h"
 #include "measure/named.h"
-#include "ullage/pool.h"
 #include "ullage/profile.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
-static struct {
-    pthread_mutex_t lock;
-    struct ullage_pool *pool; /* of readers; atomic */
-    struct ullage_profile *profile;
-} all = { .lock = PTHREAD_MUTEX_INITIALIZER };
+static struct ullage_profile *profile; /* of open readers; atomic */
 
 /* ---- create, destroy ---- */
 
 static void forked(void)
 {
-    pthread_mutex_init(&all.lock, NULL);
+    ull_crowd_forked();
     ull_record_settings_forked();
     ull_parties_forked();
     ull_count_forked();
 }
 
-static int prepare(void)
+/* By the first readers. */
+static struct ullage_profile *prepare(void)
 {
-    int error = 0;
-    pthread_mutex_lock(&all.lock);
-    if (all.pool == NULL) {
-        struct ullage_pool_options options = ULLAGE_POOL_OPTIONS_INIT;
-        struct ullage_pool *pool;
-        options.name = "sunrpc readers";
-        options.object_bytes = sizeof(struct ullage_reader);
-        options.align = 64;
-        error = ullage_pool_create(&pool, &options);
-        if (error == 0) {
-            all.profile = ullage_profile_get("readers");
-            ull_named_forked(ULL_NAMED_RECORDS, forked);
-            ull_store_release(&all.pool, pool);
-        }
-    }
-    pthread_mutex_unlock(&all.lock);
-    return error;
+    struct ullage_profile *found = ullage_profile_get("readers");
+    ull_named_forked(ULL_NAMED_RECORDS, forked);
+    ull_store_release(&profile, found);
+    return found;
 }
 
 /* What the largest record may need at once: a copy while it grows included. */
@@ -82,21 +65,18 @@ static void begin(struct ullage_reader *r, const struct ull_record_settings *set
 int ullage_reader_create(struct ullage_reader **out, const struct ullage_reader_options *opt)
 {
     const struct ull_record_settings *settings;
-    int kept = errno, error = ull_load_acquire(&all.pool) == NULL ? prepare() : 0;
-    if (error == 0)
-        error = ull_record_settings_get(&settings, opt);
-    if (error != 0) {
-        errno = kept;
-        return error;
-    }
-    struct ullage_reader *r = ullage_pool_get(all.pool);
-    if (r == NULL) {
+    struct ullage_profile *open = ull_load_acquire(&profile);
+    int kept = errno, error = ull_record_settings_get(&settings, opt);
+    if (open == NULL)
+        open = prepare();
+    struct ullage_reader *r = error == 0 ? ull_crowd_get() : NULL;
+    if (r != NULL) {
+        begin(r, settings, opt);
+        ullage_profile_add(open, r);
+        *out = r;
+    } else if (error == 0) {
         error = -errno;
         ull_record_settings_put(settings);
-    } else {
-        begin(r, settings, opt);
-        ullage_profile_add(all.profile, r);
-        *out = r;
     }
     errno = kept;
     return error;
@@ -117,8 +97,8 @@ void ullage_reader_destroy(struct ullage_reader *r)
         ull_party_leave(settings->party, &r->member);
     ull_refusal_forget(r);
     ull_record_settings_put(settings);
-    ullage_profile_remove(all.profile, r);
-    ullage_pool_put(all.pool, r);
+    ullage_profile_remove(ull_load_acquire(&profile), r);
+    ull_crowd_put(r);
 }
 
 /* ---- a call's beginning and end ---- */
@@ -319,6 +299,7 @@ static struct ullage_buffer *detach(struct ullage_reader *r, struct ullage_buffe
     struct ullage_buffer *b = *own;
     *own = NULL;
     r->slow &= (uint8_t)~ULL_SLOW_OUT;
+    r->announced = 0;
     return b;
 }
 
@@ -372,8 +353,10 @@ int ullage_reader_status(const struct ullage_reader *r)
 int ullage_reader_require_clean(struct ullage_reader *r)
 {
     int error = begin_call(r);
-    size_t pending = ullage_reader_pending(r);
-    if (error != 0 || pending == 0)
+    bool started = (r->slow & ULL_SLOW_STARTED) != 0; /* a marker that came counts too, though nothing of it is held */
+    uint64_t began = started && (r->slow & ULL_SLOW_PREAMBLE) == 0 ? r->record_offset : ull_reader_offset(r);
+    uint64_t pending = ull_reader_offset(r) + (uint64_t)(r->end - r->at) - began;
+    if (error != 0 || (pending == 0 && !started))
         return error;
     return ull_refuse(r, -EPROTO, ULL_LIMIT_CLEAN, pending, 0, ull_reader_offset(r), r->at, (uint64_t)(r->end - r->at));
 }

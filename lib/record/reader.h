@@ -73,7 +73,7 @@ struct ullage_reader {
     struct ull_member member; /* of the party of its budget; charged also where there is none */
     struct ull_refusal *refusal; /* NULL: none, or no memory for it */
 };
-_Static_assert(sizeof(struct ullage_reader) <= 192, "with the line of its block, a connection that is idle costs 256 bytes");
+_Static_assert(sizeof(struct ullage_reader) <= 192, "with its share of a live profile, a connection that is idle costs 256 bytes");
 
 /* Bytes of the record that have come, and lie in the body unless all of it is in the window. */
 static inline uint64_t ull_reader_arrived(const struct ullage_reader *r)
