@@ -33,7 +33,7 @@ int ull_assembler_hand_out(struct ullage_reader *r, struct ullage_record *out, c
     *out = (struct ullage_record) { .data = data, .bytes = bytes, .fragments = r->fragments, .index = r->index,
         .offset = r->record_offset };
     if (r->settings->counts && !ull_count_run(&r->run, data, bytes))
-        ull_count_other(r, data, bytes);
+        (void)ull_count_other(r, data, bytes);
     r->run.fragments += r->fragments - 1;
     r->expected = bytes / r->fragments >= ULL_LARGE_BYTES && bytes <= UINT32_MAX ? (uint32_t)bytes : 0;
     r->expects_one = r->fragments == 1;

@@ -100,7 +100,7 @@ static void end_run(struct ull_run *run)
     run->most = 0;
 }
 
-void ull_count_other(struct ullage_reader *r, const uint8_t *data, uint64_t bytes)
+int ull_count_other(struct ullage_reader *r, const uint8_t *data, uint64_t bytes)
 {
     struct ull_run *run = &r->run;
     unsigned bucket = ull_bucket_of(bytes);
@@ -112,6 +112,7 @@ void ull_count_other(struct ullage_reader *r, const uint8_t *data, uint64_t byte
     run->count = 1;
     run->bytes = bytes;
     run->most = (uint32_t)ull_min_u64(bytes, UINT32_MAX);
+    return 1;
 }
 
 void ull_count_flush(struct ullage_reader *r)

@@ -53,8 +53,8 @@ static inline bool ull_count_run(struct ull_run *run, const uint8_t *data, uint6
     return true;
 }
 
-/* A call that begins another run. */
-void ull_count_other(struct ullage_reader *r, const uint8_t *data, uint64_t bytes);
+/* A call that begins another run. 1. */
+int ull_count_other(struct ullage_reader *r, const uint8_t *data, uint64_t bytes);
 /* A call was refused at its procedure's cap. */
 void ull_count_refused_call(uint32_t program, uint32_t version, uint32_t procedure);
 /* The ledger is brought up to date. */

@@ -3,8 +3,9 @@
  * fill.c - one read, to where its bytes can stay.
  *
  *   of a large fragment         its rest, to the body and never past the fragment's end;
- *   of a small one              its rest to the body, and what follows to the chunk, in one call;
+ *   of a small record           its rest to the body, and what follows to the chunk, in one call;
  *   after a large record        a marker, and as many bytes as the last record had, to a buffer that becomes the body or is a window;
+ *   after small ones            the chunk, behind the beginning of a record that it has already;
  *   else                        the chunk.
  *
  * A reader that waits holds no chunk. So a read never blocks: sockets are told so, of other descriptors poll(2) is asked first; where
@@ -21,10 +22,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 
 enum {
     CHUNK_LEAST_BITS = 12,
+    COUNTED_BYTES = 1 << 20, /* so far may the ledger be behind a reader that is never out of bytes */
     GRACE_MS = 10,   /* so long a body may be larger than what has arrived, while we wait for more */
     SLICE_MS = 1000, /* so often who waits for its peer looks whether others wait for what it holds */
 };
@@ -113,9 +116,42 @@ static void chunk_arrived(struct ullage_reader *r, uint64_t bytes)
     ull_reader_window(r, ullage_buffer_data(r->chunk), bytes);
 }
 
+/* ---- behind what is there ---- */
+
+bool ull_fill_may_stay(const struct ullage_reader *r)
+{
+    uint64_t here = (uint64_t)(r->end - r->at), bytes = 0;
+    if (r->slow != 0 || r->chunk == NULL || here == 0)
+        return false;
+    if (here >= ULL_MARKER_BYTES) {
+        uint32_t marker = ull_word(r->at);
+        bytes = marker & ULL_FRAGMENT_BYTES_MAX;
+        if ((marker & ULL_MARKER_LAST) == 0 || bytes > r->settings->quick_bytes || bytes <= here - ULL_MARKER_BYTES)
+            return false; /* it is for the assembler, or whole */
+    }
+    return ULL_MARKER_BYTES + bytes <= ull_memory_room(r->chunk) / 2;
+}
+
+/* The beginning of a record goes to the chunk's, more is read behind it. */
+static ssize_t fill_behind(struct ullage_reader *r, const struct ull_source_of_bytes *from)
+{
+    uint8_t *data = ullage_buffer_data(r->chunk);
+    uint64_t here = (uint64_t)(r->end - r->at);
+    if (data != r->at)
+        memmove(data, r->at, here);
+    ull_reader_window(r, data, here);
+    struct iovec iov = { data + here, ull_memory_room(r->chunk) - here };
+    ssize_t got = read_some(r, from, &iov, 1);
+    if (got <= 0)
+        return failed(r, got);
+    learn_chunk(r, (uint64_t)got, iov.iov_len);
+    r->end += got;
+    return got;
+}
+
 /* ---- to the body ---- */
 
-/* The rest of a fragment, and if that is small, what follows it. */
+/* The rest of a fragment; and of a small record, what follows it. After a large one comes another, which is read to where it stays. */
 static ssize_t fill_body(struct ullage_reader *r, const struct ull_source_of_bytes *from)
 {
     struct iovec iov[2];
@@ -126,7 +162,7 @@ static ssize_t fill_body(struct ullage_reader *r, const struct ull_source_of_byt
         return error;
     iov[0].iov_base = (uint8_t *)ullage_buffer_data(r->body) + before;
     iov[0].iov_len = ull_min_u64(r->left, ull_memory_room(r->body) - before);
-    if (r->left < ULL_LARGE_BYTES && iov[0].iov_len == r->left && from->fd >= 0 && have_chunk(r, chunk_bytes(r)) == 0)
+    if (r->announced < ULL_LARGE_BYTES && iov[0].iov_len == r->left && from->fd >= 0 && have_chunk(r, chunk_bytes(r)) == 0)
         iov[count++] = all_of(r->chunk, chunk_bytes(r));
     ssize_t got = read_some(r, from, iov, count);
     if (got <= 0)
@@ -189,7 +225,10 @@ static bool goes_to_body(const struct ullage_reader *r)
 ssize_t ull_fill(struct ullage_reader *r, const struct ull_source_of_bytes *from)
 {
     bool marker = !r->in_fragment && (r->slow & ULL_SLOW_PREAMBLE) == 0;
-    ull_count_flush(r);
+    if ((uint32_t)ull_reader_offset(r) - r->run.counted_offset >= COUNTED_BYTES)
+        ull_count_flush(r);
+    if (r->at != r->end)
+        return fill_behind(r, from);
     if (goes_to_body(r))
         return fill_body(r, from);
     if (marker && r->expected != 0) {
@@ -234,6 +273,7 @@ int ull_fill_wait(struct ullage_reader *r, const struct ull_source_of_bytes *fro
 {
     if (from->fd < 0 || (ull_sys_file_flags(from->fd) & O_NONBLOCK) != 0)
         return -EAGAIN;
+    ull_count_flush(r);
     ull_memory_put_chunk(r);
     ull_memory_wait_no_more(r);
     int error = ull_clock_look(r), ready = 0;

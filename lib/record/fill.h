@@ -13,7 +13,13 @@ struct ull_source_of_bytes {
 };
 
 /*
- * Reads once; the window is empty. >0 bytes arrived; 0 end of stream; -EAGAIN; -EINTR; -ENOBUFS for now; other negative errno: the reader
+ * Whether what the window has is the beginning of a small record, which will be whole in the chunk once more was read behind it: then it need
+ * not be gathered in a body.
+ */
+bool ull_fill_may_stay(const struct ullage_reader *r);
+
+/*
+ * Reads once; the window is empty, or may stay. >0 bytes arrived; 0 end of stream; -EAGAIN; -EINTR; -ENOBUFS for now; other negative errno: the reader
  * has failed with it.
  */
 ssize_t ull_fill(struct ullage_reader *r, const struct ull_source_of_bytes *from);

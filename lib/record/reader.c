@@ -148,54 +148,70 @@ static int end_of_stream(struct ullage_reader *r)
     return error;
 }
 
+/* What was left in the chunk for more to come behind it is gathered, because no more comes now. 0, or negative errno. */
+static int gather(struct ullage_reader *r, struct ullage_record *out)
+{
+    return r->at == r->end ? 0 : ull_assembler_next_slowly(r, out);
+}
+
+/* Once; then 1 a record, 0 there may be more to read, or as ullage_reader_read_fd(), and then *ended is set. */
+static int read_once(struct ullage_reader *r, const struct ull_source_of_bytes *from, struct ullage_record *out, bool *ended)
+{
+    ssize_t got = ull_fill(r, from);
+    if (got > 0 || got == -ENOBUFS)
+        return got > 0 ? 0 : (int)got;
+    int error = (r->slow & ULL_SLOW_FAILED) == 0 ? gather(r, out) : (int)got;
+    if (error != 0)
+        return error;
+    if (got == -EAGAIN) {
+        error = ull_fill_wait(r, from);
+        return error > 0 ? 0 : error;
+    }
+    *ended = got == 0;
+    return *ended ? end_of_stream(r) : (int)got;
+}
+
 /* Until a record is whole. */
 static __attribute__((noinline)) int read_on(struct ullage_reader *r, const struct ull_source_of_bytes *from, struct ullage_record *out)
 {
+    bool ended = false;
     r->reads = true;
     for (;;) {
-        ssize_t got = ull_fill(r, from);
-        if (got == 0)
-            return end_of_stream(r);
-        if (got == -EAGAIN)
-            got = ull_fill_wait(r, from);
-        if (got < 0)
-            return end_without(r, (int)got);
-        int result = ull_assembler_next(r, out);
+        int result = ull_fill_may_stay(r) ? 0 : ull_assembler_next(r, out);
         if (result > 0)
             return result;
-        if (result == 0) /* bytes that keep coming do not put a deadline off */
-            result = ull_clock_look(r);
+        if (result == 0 && (r->slow & ULL_SLOW_STARTED) != 0)
+            result = ull_clock_look(r); /* bytes that keep coming do not put a deadline off */
+        if (result == 0)
+            result = read_once(r, from, out, &ended);
+        if (ended)
+            return result;
         if (result < 0)
             return end_without(r, result);
     }
 }
 
-static inline __attribute__((always_inline)) int read_record(
-    struct ullage_reader *r, int fd, ullage_read_fn read, void *ctx, struct ullage_record *out)
+static __attribute__((noinline)) int read_slowly(struct ullage_reader *r, int fd, ullage_read_fn read, void *ctx, struct ullage_record *out)
 {
-    int result = begin_call(r);
-    if (ull_unlikely(result != 0))
-        return result;
-    r->reads = true;
-    result = ull_assembler_next(r, out);
-    if (ull_likely(result > 0))
-        return result;
-    if (result < 0)
-        return end_without(r, result);
     const struct ull_source_of_bytes from = { fd, read, ctx };
-    return read_on(r, &from, out);
+    int result = begin_call(r);
+    if (result != 0)
+        return result;
+    return read == NULL && fd < 0 ? -EBADF : read_on(r, &from, out);
 }
 
 int ullage_reader_read_fd(struct ullage_reader *r, int fd, struct ullage_record *out)
 {
-    if (ull_unlikely(fd < 0))
-        return -EBADF;
-    return read_record(r, fd, NULL, NULL, out);
+    if (ull_unlikely(!ull_assembler_next_quickly(r, out)))
+        return read_slowly(r, fd, NULL, NULL, out);
+    return ull_assembler_count(r, out);
 }
 
 int ullage_reader_read(struct ullage_reader *r, ullage_read_fn read, void *ctx, struct ullage_record *out)
 {
-    return read_record(r, -1, read, ctx, out);
+    if (ull_unlikely(!ull_assembler_next_quickly(r, out)))
+        return read_slowly(r, -1, read, ctx, out);
+    return ull_assembler_count(r, out);
 }
 
 /* ---- feeding ---- */

@@ -98,7 +98,7 @@ static inline uint64_t ull_reader_offset(const struct ullage_reader *r)
     return r->shift + (uintptr_t)r->at;
 }
 
-/* A record that is one fragment, whole in the window, within every cap: the hot path. */
+/* A record that is one fragment, whole in the window, within every cap: the hot path. It is not counted yet. */
 static inline __attribute__((always_inline)) bool ull_assembler_next_quickly(struct ullage_reader *r, struct ullage_record *out)
 {
     const uint8_t *at = r->at;
@@ -109,8 +109,6 @@ static inline __attribute__((always_inline)) bool ull_assembler_next_quickly(str
     uint32_t marker = ull_word(at), bytes = marker & ULL_FRAGMENT_BYTES_MAX;
     if (ull_unlikely((marker & ULL_MARKER_LAST) == 0 || bytes > settings->quick_bytes || bytes > avail - ULL_MARKER_BYTES))
         return false;
-    if (ull_likely(settings->counts) && ull_unlikely(!ull_count_run(&r->run, at + ULL_MARKER_BYTES, bytes)))
-        ull_count_other(r, at + ULL_MARKER_BYTES, bytes);
     r->at = at + ULL_MARKER_BYTES + bytes;
     r->taken = false;
     r->timing = ULL_TIMING_NOT;
@@ -124,9 +122,17 @@ static inline __attribute__((always_inline)) bool ull_assembler_next_quickly(str
     return true;
 }
 
+/* Counts it. 1. Called last, with nothing to keep, so that the hot path saves no register. */
+static inline __attribute__((always_inline)) int ull_assembler_count(struct ullage_reader *r, const struct ullage_record *record)
+{
+    if (ull_unlikely(!r->settings->counts) || ull_likely(ull_count_run(&r->run, record->data, record->bytes)))
+        return 1;
+    return ull_count_other(r, record->data, record->bytes);
+}
+
 static inline __attribute__((always_inline)) int ull_assembler_next(struct ullage_reader *r, struct ullage_record *out)
 {
-    return ull_likely(ull_assembler_next_quickly(r, out)) ? 1 : ull_assembler_next_slowly(r, out);
+    return ull_likely(ull_assembler_next_quickly(r, out)) ? ull_assembler_count(r, out) : ull_assembler_next_slowly(r, out);
 }
 
 /* What a hook of the program failed with: none of the errors after which a call is repeated. */
