@@ -409,6 +409,7 @@ struct ull_procedure_entry {
     uint64_t bytes;
     uint64_t max_bytes;
     uint64_t refused_count; /* over the cap for it */
+    uint64_t cap_bytes;     /* the lowest that was in force; 0: not known */
     uint64_t sizes[ULL_BUCKET_COUNT];
 };
 

@@ -87,9 +87,9 @@ static uint64_t cap_of_whole(const struct ullage_reader *r, const uint8_t *data,
     return bytes < ULL_CALL_BYTES ? r->settings->max_record_bytes : cap_of(r, data, bytes);
 }
 
-static void count_refused(const uint8_t *data)
+static void count_refused(const uint8_t *data, uint64_t cap)
 {
-    ull_count_refused_call(ull_word(data + 12), ull_word(data + 16), ull_word(data + 20));
+    ull_count_refused_call(ull_word(data + 12), ull_word(data + 16), ull_word(data + 20), cap);
 }
 
 static int check_procedure(struct ullage_reader *r, const uint8_t *data, uint64_t cap)
@@ -98,7 +98,7 @@ static int check_procedure(struct ullage_reader *r, const uint8_t *data, uint64_
         return 0;
     bool named = cap != r->settings->max_record_bytes;
     if (named)
-        count_refused(data);
+        count_refused(data, cap);
     return ull_refuse(r, -EMSGSIZE, named ? ULL_LIMIT_PROCEDURE : ULL_LIMIT_RECORD, r->announced, cap, r->record_offset, data,
         ull_reader_arrived(r));
 }
@@ -133,7 +133,7 @@ static int refuse_marker(struct ullage_reader *r, enum ull_limit limit, uint64_t
     uint8_t head[4];
     memcpy(head, r->head, sizeof head);
     if (limit == ULL_LIMIT_PROCEDURE)
-        count_refused(ullage_buffer_data(r->body));
+        count_refused(ullage_buffer_data(r->body), bound);
     return ull_refuse(r, -EMSGSIZE, limit, value, bound, ull_reader_offset(r) - ULL_MARKER_BYTES, head, sizeof head);
 }
 

@@ -72,22 +72,27 @@ static struct ull_procedure_entry *entry_of(uint32_t program, uint32_t version, 
     return entry != NULL ? entry : add(program, version, procedure);
 }
 
-void ull_count_refused_call(uint32_t program, uint32_t version, uint32_t procedure)
+void ull_count_refused_call(uint32_t program, uint32_t version, uint32_t procedure, uint64_t cap)
 {
     struct ull_procedure_entry *entry = entry_of(program, version, procedure);
-    if (entry != NULL)
+    if (entry != NULL) {
         ull_add_relaxed(&entry->refused_count, UINT64_C(1));
+        ull_min_nonzero_relaxed(&entry->cap_bytes, cap);
+    }
 }
 
 /* ---- runs ---- */
 
-static void end_run(struct ull_run *run)
+static void end_run(struct ullage_reader *r)
 {
+    struct ull_run *run = &r->run;
     if (run->count == 0)
         return;
     uint64_t both = be64toh(run->program_version);
-    struct ull_procedure_entry *entry = entry_of((uint32_t)(both >> 32), (uint32_t)both, be32toh(run->procedure));
+    uint32_t program = (uint32_t)(both >> 32), version = (uint32_t)both, procedure = be32toh(run->procedure);
+    struct ull_procedure_entry *entry = entry_of(program, version, procedure);
     if (entry != NULL) {
+        ull_min_nonzero_relaxed(&entry->cap_bytes, ull_record_settings_cap(r->settings, program, version, procedure));
         ull_add_relaxed(&entry->sizes[ull_bucket_of(run->high)], (uint64_t)run->count);
         ull_add_relaxed(&entry->bytes, run->bytes);
         ull_max_relaxed(&entry->max_bytes, run->most);
@@ -104,7 +109,7 @@ int ull_count_other(struct ullage_reader *r, const uint8_t *data, uint64_t bytes
 {
     struct ull_run *run = &r->run;
     unsigned bucket = ull_bucket_of(bytes);
-    end_run(run);
+    end_run(r);
     memcpy(&run->program_version, data + 12, sizeof run->program_version);
     memcpy(&run->procedure, data + 20, sizeof run->procedure);
     run->low = bucket == 0 ? 0 : (uint32_t)ull_bucket_limit(bucket - 1);
@@ -123,7 +128,7 @@ void ull_count_flush(struct ullage_reader *r)
     if (bytes != 0)
         ull_named_count(ULL_COUNTER_record_bytes_total, bytes);
     if (records != 0) {
-        end_run(run);
+        end_run(r);
         ull_named_count(ULL_COUNTER_records_total, records);
         ull_named_count(ULL_COUNTER_record_fragments_total, (uint64_t)records + run->fragments);
         run->fragments = 0;

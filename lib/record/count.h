@@ -56,7 +56,7 @@ static inline bool ull_count_run(struct ull_run *run, const uint8_t *data, uint6
 /* A call that begins another run. 1. */
 int ull_count_other(struct ullage_reader *r, const uint8_t *data, uint64_t bytes);
 /* A call was refused at its procedure's cap. */
-void ull_count_refused_call(uint32_t program, uint32_t version, uint32_t procedure);
+void ull_count_refused_call(uint32_t program, uint32_t version, uint32_t procedure, uint64_t cap);
 /* The ledger is brought up to date. */
 void ull_count_flush(struct ullage_reader *r);
 /* Bytes of buffers that readers hold, more or less; readers that wait for the rest of a record. */

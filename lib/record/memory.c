@@ -14,6 +14,7 @@
 #include "base/arith.h"
 #include "buffer/charge.h"
 #include "ledger/format.h"
+#include "ullage/alloc.h"
 
 #include <errno.h>
 #include <string.h>
@@ -150,6 +151,7 @@ void ull_memory_adopt(struct ullage_reader *r)
     if (data != r->at)
         memmove(data, r->at, bytes);
     ull_reader_window(r, data, bytes);
+    ullage_note_used(data, ull_memory_room(r->chunk)); /* other records were there */
     r->body = r->chunk;
     r->chunk = NULL;
 }
