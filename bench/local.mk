@@ -60,6 +60,21 @@ bench_pool_LDADD = $(bench_finder_LDADD)
 bench_pool_LDFLAGS = $(bench_ldflags)
 EXTRA_DIST += bench/pool.go bench/pool.jq bench/pool.sh
 
+## Record readers beside read(2), a naive one and libtirpc's, where that is there (libtirpc-dev).
+if WITH_PRELOAD
+noinst_PROGRAMS += bench_record
+endif
+bench_record_SOURCES = bench/record.c bench/record_memory.c bench/record_xdrrec.c bench/record_api.h bench/resident.h
+bench_record_CPPFLAGS = $(bench_finder_CPPFLAGS)
+bench_record_CFLAGS = $(bench_cflags) -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-free
+bench_record_LDADD = $(bench_finder_LDADD)
+bench_record_LDFLAGS = $(bench_ldflags)
+if WITH_TIRPC
+bench_record_CPPFLAGS += $(TIRPC_CFLAGS) -DWITH_TIRPC
+bench_record_LDADD += $(TIRPC_LIBS)
+endif
+EXTRA_DIST += bench/record.jq bench/record.sh
+
 ## jemalloc's unwinder against ours; needs libjemalloc-dev
 if WITH_PRELOAD
 if WITH_JEMALLOC
@@ -102,6 +117,9 @@ bench: all
 ## What a buffer costs, by ours and by others.
 bench-pool: all
 	$(bench_environment) $(SHELL) $(top_srcdir)/bench/pool.sh
+## What reading records costs, by ours and by others.
+bench-record: all
+	$(bench_environment) $(SHELL) $(top_srcdir)/bench/record.sh
 bench-servers: all
 	$(bench_environment) $(SHELL) $(top_srcdir)/bench/servers.sh
 ## The same program against itself, over and over: no false alarm.
@@ -111,5 +129,5 @@ bench-null: all
 performance: all
 	$(bench_environment) $(SHELL) $(top_srcdir)/bench/performance.sh
 endif
-.PHONY: bench-pool bench-servers bench-null performance
-CLEANFILES += bench-results/*.json bench-results/pool.md
+.PHONY: bench-pool bench-record bench-servers bench-null performance
+CLEANFILES += bench-results/*.json bench-results/pool.md bench-results/record.md

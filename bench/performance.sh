@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # performance.sh - what is measured in docs/performance.md, from bench-results/ (make bench first), and its plots. Between
 # "<!-- NAME -->" and "<!-- /NAME -->" the page is written here; the rest is prose, and stays. Called by make performance,
-# which sets BUILD and SOURCE. Needs jq and gnuplot. ONLY=pool for what make bench-pool measured alone.
+# which sets BUILD and SOURCE. Needs jq and gnuplot. ONLY=pool or ONLY=record for what make bench-pool or bench-record measured alone.
 set -eu
 results=$BUILD/bench-results
 page=$SOURCE/docs/performance.md
@@ -24,13 +24,16 @@ block() {
     cat "$place/page" > "$page"
 }
 
-if [ -s "$results/pool.md" ]; then
-    block pool < "$results/pool.md"
-fi
-if [ "${ONLY:-}" = pool ]; then
-    [ -s "$results/pool.md" ] || { echo "performance.sh: no $results/pool.md: run make bench-pool first" >&2; exit 1; }
+for part in pool record; do
+    case "${ONLY:-$part}" in $part) ;; *) continue ;; esac
+    [ ! -s "$results/$part.md" ] || block $part < "$results/$part.md"
+done
+case "${ONLY:-}" in
+pool | record)
+    [ -s "$results/$ONLY.md" ] || { echo "performance.sh: no $results/$ONLY.md: run make bench-$ONLY first" >&2; exit 1; }
     exit 0
-fi
+    ;;
+esac
 for need in finder hand unwinder records; do
     [ -s "$results/$need.json" ] || { echo "performance.sh: no $results/$need.json: run make bench first" >&2; exit 1; }
 done

@@ -9,8 +9,13 @@ pkginclude_HEADERS = \
 	include/ullage/export.h \
 	include/ullage/jemalloc.h \
 	include/ullage/pool.h \
+	include/ullage/procedures.h \
 	include/ullage/profile.h \
 	include/ullage/recording.h \
 	include/ullage/site.h \
 	include/ullage/ullage.h \
 	include/ullage/view.h
+
+if WITH_TIRPC
+pkginclude_HEADERS += include/ullage/xdr.h
+endif

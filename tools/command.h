@@ -28,6 +28,7 @@ void verbs_help(FILE *to, const struct verb *verbs, size_t count);
 int cmd_bench(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_records(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 
 /* One line on standard error, "ullage VERB: …"; returns EXIT_TROUBLE. */
@@ -46,7 +47,8 @@ struct report_options {
 
 enum { OPTION_HELP = 256, OPTION_JSON, OPTION_TOP, OPTION_ERROR_EXITCODE, OPTION_THRESHOLD, OPTION_DEBUG_DIR,
     OPTION_SAMPLE_BYTES, OPTION_MIN_BYTES, OPTION_EXACT,
-    OPTION_POOL, OPTION_PRUNE };
+    OPTION_POOL, OPTION_PRUNE,
+    OPTION_LIST, OPTION_RPC, OPTION_MAX_RECORD, OPTION_MAX_FRAGMENT, OPTION_MAX_FRAGMENTS };
 #define REPORT_LONG_OPTIONS \
     { "help", no_argument, NULL, OPTION_HELP }, { "top", required_argument, NULL, OPTION_TOP }, \
     { "error-exitcode", required_argument, NULL, OPTION_ERROR_EXITCODE }, \

@@ -1,7 +1,9 @@
 ## The command. Linked to the objects of libullage-view, so that it runs from the build tree without a wrapper script whose
-## LD_LIBRARY_PATH the programs it runs would inherit.
+## LD_LIBRARY_PATH the programs it runs would inherit; and to libullage's, for its record reader, without what makes a ledger.
 bin_PROGRAMS += ullage
-ullage_SOURCES = tools/main.c tools/command.h tools/command.c tools/cmd_bench.c tools/cmd_run.c tools/cmd_report.c tools/cmd_ls.c \
+ullage_SOURCES = tools/main.c tools/command.h tools/command.c tools/cmd_bench.c tools/cmd_run.c tools/cmd_report.c tools/cmd_ls.c tools/cmd_records.c \
+	tools/lines.h tools/lines.c \
+	tools/tally.h tools/tally.c \
 	tools/bench/bench.h \
 	tools/bench/baseline.c \
 	tools/bench/compare.c \
@@ -18,4 +20,4 @@ ullage_SOURCES = tools/main.c tools/command.h tools/command.c tools/cmd_bench.c 
 	tools/preload.h tools/preload.c
 ullage_CPPFLAGS = -I$(top_srcdir)/include -I$(top_srcdir)/tools -DPKGLIBDIR=\"$(pkglibdir)\"
 ullage_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-ullage_LDADD = libull-view.la libull-bench.la $(JANSSON_LIBS) -lm
+ullage_LDADD = libull-view.la libull-unrecorded.la libull-bench.la $(JANSSON_LIBS) -lm

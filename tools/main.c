@@ -10,6 +10,7 @@ static const struct verb verbs[] = {
     { "run", (char[]) { "ullage run" }, cmd_run, "run a program and report its oversized buffers" },
     { "report", (char[]) { "ullage report" }, cmd_report, "report on a process, live or dead" },
     { "bench", (char[]) { "ullage bench" }, cmd_bench, "measure benchmarks, and gate what they cost" },
+    { "records", (char[]) { "ullage records" }, cmd_records, "look at a stream of sunrpc records: sizes, caps, errors" },
     { "ls", (char[]) { "ullage ls" }, cmd_ls, "list the processes that have a ledger" },
 };
 

@@ -90,8 +90,9 @@ struct ullage_reader_options {
     const struct ullage_record_cap *caps; /**< copied */
     size_t cap_count;
     /**
-     * Charged for all buffers before they are taken; outlives the reader. NULL: none. What one largest record needs, two and a half times its cap
-     * for growth by copying, but at most three quarters, is kept for the record that was started first; so make it several times as large.
+     * Charged for all buffers before they are taken; outlives the reader. NULL: none. What one largest record needs, two and a half times its cap,
+     * because a copy is charged while it grows, is kept for the record that was started first, but at most three quarters of the budget: make it several
+     * times as large. A record of more than half of its budget may be refused.
      */
     struct ullage_budget *budget;
     uint32_t flags;               /**< enum ullage_reader_flags */

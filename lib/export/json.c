@@ -185,6 +185,30 @@ static json_t *budgets_of(const struct ullage_snapshot *snapshot)
     return budgets;
 }
 
+static json_t *procedures_of(const struct ullage_snapshot *snapshot)
+{
+    json_t *procedures = json_array();
+    for (size_t i = 0; i < snapshot->procedure_count; i++) {
+        const struct ullage_procedure *procedure = &snapshot->procedures[i];
+        const struct ullage_sizes *sizes = &procedure->sizes;
+        uint64_t cap = ullage_sizes_cap(sizes);
+        json_t *object = json_object();
+        set(object, "program", number(procedure->program));
+        set(object, "version", number(procedure->version));
+        set(object, "procedure", number(procedure->procedure));
+        set(object, "records_total", number(sizes->count));
+        set(object, "bytes_total", number(sizes->bytes));
+        set(object, "max_bytes", number_if(sizes->count != 0, sizes->max_bytes));
+        set(object, "p50_bytes", number_if(sizes->count != 0, ullage_sizes_quantile(sizes, 0.50)));
+        set(object, "p99_bytes", number_if(sizes->count != 0, ullage_sizes_quantile(sizes, 0.99)));
+        set(object, "refused_total", number(procedure->refused));
+        set(object, "cap_bytes", number_if(procedure->cap_bytes != 0, procedure->cap_bytes));
+        set(object, "suggested_cap_bytes", number_if(cap != 0, cap));
+        json_array_append_new(procedures, object);
+    }
+    return procedures;
+}
+
 /* How use was measured: by what, and how coarsely at the best. */
 static json_t *measuring_of(const struct ullage_snapshot *snapshot)
 {
@@ -256,6 +280,7 @@ static json_t *report_of(const struct ullage_snapshot *snapshot, unsigned top)
     set(object, "other", other);
     set(object, "pools", pools_of(snapshot));
     set(object, "budgets", budgets_of(snapshot));
+    set(object, "procedures", procedures_of(snapshot));
     set(object, "profiles", profiles_of(snapshot, top));
     set(object, "counters", counters_of(snapshot));
     set(object, "warnings", warnings);

@@ -7,6 +7,7 @@
 #include "base/arith.h"
 #include "base/quantity.h"
 #include "export/names.h"
+#include "export/records.h"
 #include "export/writer.h"
 #include "ullage/export.h"
 #include "view/snapshot.h"
@@ -335,6 +336,7 @@ static void write_process(struct page *page, const struct ullage_snapshot *snaps
         write_all_advice(page, snapshot);
         write_profiles(page, snapshot);
         write_pools(page, snapshot);
+        ull_write_records(&page->out, snapshot, page->top, page->colour);
         write_how(page, snapshot);
     }
     for (size_t i = 0; i < snapshot->warning_count; i++)

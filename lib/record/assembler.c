@@ -121,8 +121,7 @@ static bool gather_marker(struct ullage_reader *r)
     if (take != 0 && r->fragments == 0 && r->head_bytes == 0)
         r->record_offset = ull_reader_offset(r);
     for (uint64_t i = 0; i < take; i++)
-        r->head[r->head_bytes++] = r->at[i];
-    r->at += take;
+        r->head[r->head_bytes++] = *r->at++;
     if (r->head_bytes != 0)
         r->slow |= ULL_SLOW_STARTED;
     return r->head_bytes == ULL_MARKER_BYTES;
@@ -157,7 +156,7 @@ static int accept_marker(struct ullage_reader *r)
     if (bytes > r->settings->max_fragment_bytes)
         return refuse_marker(r, ULL_LIMIT_FRAGMENT, bytes, r->settings->max_fragment_bytes);
     if (announced > cap)
-        return refuse_marker(r, arrived >= ULL_CALL_BYTES && r->settings->cap_count != 0 ? ULL_LIMIT_PROCEDURE : ULL_LIMIT_RECORD, announced, cap);
+        return refuse_marker(r, arrived >= ULL_CALL_BYTES && cap != r->settings->max_record_bytes ? ULL_LIMIT_PROCEDURE : ULL_LIMIT_RECORD, announced, cap);
     if (are_too_many(r, announced))
         return refuse_marker(r, ULL_LIMIT_FRAGMENTS, (uint64_t)r->fragments + 1, r->settings->max_fragments);
     r->announced = announced;
@@ -279,6 +278,9 @@ static int preamble(struct ullage_reader *r)
 
 int ull_assembler_next_slowly(struct ullage_reader *r, struct ullage_record *out)
 {
+    int kept_little = r->tiny ? ull_memory_body(r, ull_reader_arrived(r), r->announced) : 0;
+    if (kept_little != 0)
+        return kept_little;
     for (;;) {
         int error = (r->slow & ULL_SLOW_PREAMBLE) != 0 ? preamble(r) : 1;
         if (error <= 0)

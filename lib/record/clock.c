@@ -23,11 +23,17 @@ static uint64_t or_never(uint32_t ms)
     return ms != ULLAGE_NEVER ? ms : NEVER;
 }
 
+/* Of the record that is waited for. */
+static uint64_t arrived(const struct ullage_reader *r)
+{
+    return ull_reader_arrived(r) + (uint64_t)(r->end - r->at);
+}
+
 /* Milliseconds from its beginning until what has arrived is too little. */
 static uint64_t rate_ms(const struct ullage_reader *r)
 {
     uint64_t rate = r->settings->min_bytes_per_s;
-    return rate == 0 ? NEVER : ull_max_u64(RATE_FROM_MS, ull_mul_div(ull_reader_arrived(r), 1000, rate));
+    return rate == 0 ? NEVER : ull_max_u64(RATE_FROM_MS, ull_mul_div(arrived(r), 1000, rate));
 }
 
 /* How long what is timed may take. */
@@ -44,13 +50,14 @@ static int refuse(struct ullage_reader *r, uint64_t elapsed_ms)
     if (r->timing == ULL_TIMING_IDLE)
         return ull_refuse(r, -ETIMEDOUT, ULL_LIMIT_IDLE, elapsed_ms, r->settings->idle_ms, offset, NULL, 0);
     if (elapsed_ms >= or_never(r->settings->deadline_ms))
-        return ull_refuse(r, -ETIMEDOUT, ULL_LIMIT_DEADLINE, ull_reader_arrived(r), r->settings->deadline_ms, offset, NULL, 0);
-    return ull_refuse(r, -ETIMEDOUT, ULL_LIMIT_RATE, ull_mul_div(ull_reader_arrived(r), 1000, elapsed_ms), r->settings->min_bytes_per_s, offset, NULL, 0);
+        return ull_refuse(r, -ETIMEDOUT, ULL_LIMIT_DEADLINE, arrived(r), r->settings->deadline_ms, offset, NULL, 0);
+    return ull_refuse(r, -ETIMEDOUT, ULL_LIMIT_RATE, ull_mul_div(arrived(r), 1000, elapsed_ms), r->settings->min_bytes_per_s, offset, NULL, 0);
 }
 
 int ull_clock_look(struct ullage_reader *r)
 {
-    enum ull_timing timing = (r->slow & ULL_SLOW_STARTED) != 0 ? ULL_TIMING_RECORD : ULL_TIMING_IDLE;
+    bool started = (r->slow & ULL_SLOW_STARTED) != 0 || r->at != r->end;
+    enum ull_timing timing = started ? ULL_TIMING_RECORD : ULL_TIMING_IDLE;
     bool begins = r->timing != timing;
     r->timing = (uint8_t)timing;
     uint64_t limit = limit_ms(r);

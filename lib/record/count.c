@@ -127,7 +127,7 @@ void ull_count_flush(struct ullage_reader *r)
     uint32_t bytes = (uint32_t)ull_reader_offset(r) - run->counted_offset;
     if (bytes != 0)
         ull_named_count(ULL_COUNTER_record_bytes_total, bytes);
-    if (records != 0) {
+    if (records != 0 && !r->tiny) {
         end_run(r);
         ull_named_count(ULL_COUNTER_records_total, records);
         ull_named_count(ULL_COUNTER_record_fragments_total, (uint64_t)records + run->fragments);

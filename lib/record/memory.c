@@ -196,7 +196,10 @@ static uint64_t ask_for(const struct ullage_reader *r, uint64_t least, uint64_t 
 static void move_body(struct ullage_reader *r, struct ullage_buffer *to, uint64_t arrived)
 {
     if (arrived != 0)
-        memcpy(ullage_buffer_data(to), ullage_buffer_data(r->body), arrived);
+        memcpy(ullage_buffer_data(to), r->tiny ? ull_reader_little(r) : ullage_buffer_data(r->body), arrived);
+    if (r->tiny)
+        memset(ull_reader_little(r), 0, ULL_LITTLE_BYTES);
+    r->tiny = false;
     if (r->body != NULL)
         put(r, &r->body, arrived);
     r->body = to;
@@ -241,14 +244,26 @@ static void shrink_body(struct ullage_reader *r, uint64_t bytes, uint64_t arrive
     release(r, before - room);
 }
 
+/* Without a body it holds nothing that others could wait for. */
+static void keep_little(struct ullage_reader *r, uint64_t arrived)
+{
+    ull_count_flush(r);
+    if (arrived != 0)
+        memcpy(ull_reader_little(r), ullage_buffer_data(r->body), arrived);
+    r->tiny = arrived != 0;
+    if (r->settings->party != NULL)
+        ull_party_finish(r->settings->party, &r->member);
+    ull_memory_put_body(r);
+}
+
 void ull_memory_settle(struct ullage_reader *r)
 {
     ull_memory_put_chunk(r);
     if (r->body == NULL)
         return;
     uint64_t arrived = ull_reader_arrived(r), most = most_for(arrived);
-    if (arrived == 0) {
-        ull_memory_put_body(r);
+    if (arrived <= ULL_LITTLE_BYTES) {
+        keep_little(r, arrived);
         return;
     }
     if (ull_memory_room(r->body) <= most)

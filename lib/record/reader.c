@@ -180,7 +180,7 @@ static __attribute__((noinline)) int read_on(struct ullage_reader *r, const stru
         int result = ull_fill_may_stay(r) ? 0 : ull_assembler_next(r, out);
         if (result > 0)
             return result;
-        if (result == 0 && (r->slow & ULL_SLOW_STARTED) != 0)
+        if (result == 0 && ((r->slow & ULL_SLOW_STARTED) != 0 || r->at != r->end))
             result = ull_clock_look(r); /* bytes that keep coming do not put a deadline off */
         if (result == 0)
             result = read_once(r, from, out, &ended);

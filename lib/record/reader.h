@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* From here up a fragment is read to where it stays, and a reader expects the next to be like the last. Our choice: half a chunk. */
@@ -57,6 +58,7 @@ struct ullage_reader {
     bool taken;         /* what the last call handed out */
     bool stalled;       /* counted as such */
     bool expects_one;   /* that record was one fragment */
+    bool tiny;          /* what has come of the record is so little that it lies where the run was: see ull_reader_little() */
     bool reads;         /* this call reads by itself: until it returns, it may hold more than has arrived */
     int32_t status;     /* what it failed with */
     uint8_t head[4];    /* of a marker that came in parts */
@@ -75,7 +77,16 @@ struct ullage_reader {
 };
 _Static_assert(sizeof(struct ullage_reader) <= 192, "with its share of a live profile, a connection that is idle costs 256 bytes");
 
-/* Bytes of the record that have come, and lie in the body unless all of it is in the window. */
+/* The beginning of a record that waits for its rest, and is too little for a buffer: in place of the run, of which nothing is left to count then. */
+enum { ULL_LITTLE_BYTES = 32 };
+_Static_assert(offsetof(struct ull_run, counted_index) == ULL_LITTLE_BYTES, "what a run is made of");
+
+static inline void *ull_reader_little(struct ullage_reader *r)
+{
+    return &r->run;
+}
+
+/* Bytes of the record that have come, and lie in the body unless all of it is in the window, or so little that it is in place of the run. */
 static inline uint64_t ull_reader_arrived(const struct ullage_reader *r)
 {
     return r->announced - r->left;

@@ -177,6 +177,8 @@ static void give_all_back(struct ullage_reader *r)
     ull_reader_window(r, NULL, 0);
     ull_memory_put_body(r);
     ull_count_stalled(r, false);
+    if (r->settings->party != NULL)
+        ull_party_wait_no_more(r->settings->party, &r->member);
 }
 
 int ull_refuse(struct ullage_reader *r, int error, enum ull_limit limit, uint64_t value, uint64_t bound, uint64_t offset, const void *bytes, uint64_t count)
@@ -190,6 +192,7 @@ int ull_refuse(struct ullage_reader *r, int error, enum ull_limit limit, uint64_
     r->status = error;
     ull_count_flush(r);
     give_all_back(r);
+    r->tiny = false;
     r->slow = ULL_SLOW_FAILED;
     r->head_bytes = 0;
     r->timing = ULL_TIMING_NOT;

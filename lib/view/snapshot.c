@@ -22,6 +22,7 @@
 #include "view/making.h"
 #include "view/measure.h"
 #include "view/pools.h"
+#include "view/procedures.h"
 #include "view/profiles.h"
 #include "view/readings.h"
 #include "view/shards.h"
@@ -288,11 +289,14 @@ static int fill(struct ull_making *m, const struct ullage_snapshot_options *opt,
         result = ull_profiles_group(m->snapshot, m->resources, m->resource_count);
     if (result == 0)
         result = ull_pools_copy(m);
+    if (result == 0)
+        result = ull_procedures_copy(m);
     if (result != 0)
         return result;
     ull_readings_add(m);
     decide(m, opt->thresholds != NULL ? opt->thresholds : &defaults);
     ull_gaps_warn(m, sidecar_trouble);
+    ull_procedures_warn(snapshot);
     if (!opt->no_symbols)
         snapshot->hint = ull_hint_find(snapshot, m->symbolizer);
     return 0;

@@ -8,6 +8,7 @@
 #define ULL_VIEW_SNAPSHOT_H
 
 #include "ledger/format.h"
+#include "ullage/procedures.h"
 #include "ullage/view.h"
 #include "view/arena.h"
 
@@ -128,6 +129,8 @@ struct ullage_snapshot {
     size_t pool_count;
     struct ull_budget *budgets; /* those in use first, largest peak first */
     size_t budget_count;
+    struct ullage_procedure *procedures; /* most bytes first */
+    size_t procedure_count;
     uint64_t counters[ULL_COUNTER_COUNT];
     const char **warnings;
     size_t warning_count, warning_room;

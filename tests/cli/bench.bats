@@ -463,3 +463,22 @@ END
     [ -z "${UNDER_SANITIZER:-}" ] || skip "a sanitizer's allocator is another program"
     "$ULLAGE" bench gate --baseline "$SOURCE/bench/baseline.json" -- "$BUILD/bench_finder"
 }
+
+@test "bench_record: each way reads what was sent; nobody is lied out of memory, and no half-record hangs" {
+    for way in raw placed xdrrec naive ullage; do set -- "$@" --variant "$way=BENCH_READER=$way"; done
+    timeout 200 "$ULLAGE" bench run --no-memory --count 1 --time 0.0001 "$@" --format json -o all.json -- "$BUILD/bench_record"
+    jq -c '.results[] | select(.status != "ok" and .status != "skipped") | [.name, .variant, .status, .message]' all.json > wrong
+    cat wrong
+    [ ! -s wrong ]
+    [ "$(jq '[.results[] | select(.variant == "ullage" and .status == "ok")] | length' all.json)" -eq 19 ]
+    metric() { jq ".results[] | select(.variant == \"$1\" and .name == \"$2\") | .metrics[] | select(.name == \"$3\") | .median" all.json; }
+    at_most() { awk "BEGIN { exit !($1 <= $2) }"; }
+    [ "$(metric ullage half_records_1000 hung)" -eq 0 ]
+    [ "$(metric ullage half_records_1000 whole)" -ge 10 ]
+    # memory does not depend on the hour, as times do
+    at_most "$(metric ullage announced_10000/0 rss-bytes)" 4e6
+    at_most "$(metric ullage announced_10000/4 rss-bytes)" 4e6
+    at_most "$(metric ullage idle_10000 idle-bytes)" 256
+    at_most "$(metric ullage story_326 held-bytes)" 1e6
+    at_most 326e6 "$(metric naive story_326 held-bytes)"
+}

@@ -12,6 +12,7 @@ allowed() {
     lib/pool)    echo "base ledger measure pool ullage" ;;
     lib/buffer)  echo "base ledger measure pool buffer ullage" ;;
     lib/record)  echo "base ledger measure buffer record ullage" ;;
+    lib/xdr)     echo "xdr ullage" ;;
     lib/preload) echo "base pages ledger measure pool preload ullage" ;;
     lib/view)    echo "base pages ledger/format.h ullage view" ;;
     lib/export)  echo "base ullage view/snapshot.h export" ;;

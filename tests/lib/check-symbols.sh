@@ -9,11 +9,12 @@ names_of() { (cd "$SOURCE/include/ullage" && grep -hE '^[a-z_].*\bullage_[a-z_]+
 # exported_by LIBRARY
 exported_by() { nm -D --defined-only ".libs/$1" | awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort; }
 
-write_headers="alloc.h budget.h buffer.h jemalloc.h pool.h profile.h recording.h site.h"
-read_headers="view.h export.h"
+write_headers="alloc.h budget.h buffer.h jemalloc.h pool.h profile.h record.h recording.h site.h"
+read_headers="view.h export.h procedures.h"
 bench_headers="bench.h bench_result.h"
+xdr_headers="xdr.h"
 for header in "$SOURCE"/include/ullage/*.h; do
-    case " $write_headers $read_headers $bench_headers ullage.h " in
+    case " $write_headers $read_headers $bench_headers $xdr_headers ullage.h " in
     *" $(basename "$header") "*) ;;
     *) echo "# $(basename "$header") belongs to no library: say so in tests/lib/check-symbols.sh"; failed=1 ;;
     esac
@@ -33,6 +34,7 @@ same libullage-view.so $read_headers
 same libullage.so $write_headers
 # shellcheck disable=SC2086
 same libullage-bench.so $bench_headers
+same libullage-xdr.so $xdr_headers
 [ ! -e .libs/libullage.so ] || [ "$(exported_by libullage.so | grep -v '^ullage_' | tr '\n' ' ')" = "dlclose pipe2 " ] || { echo "# libullage.so exports something else"; failed=1; }
 [ $failed = 0 ] && echo "ok 1 - the libraries export their headers" || echo "not ok 1 - the libraries"
 

@@ -63,6 +63,7 @@ Test(format, document_states_the_sizes)
         { "ull_site_entry", sizeof(struct ull_site_entry) }, { "ull_use_entry", sizeof(struct ull_use_entry) },
         { "ull_live_entry", sizeof(struct ull_live_entry) }, { "ull_shard_entry", sizeof(struct ull_shard_entry) },
         { "ull_pool_entry", sizeof(struct ull_pool_entry) }, { "ull_budget_entry", sizeof(struct ull_budget_entry) },
+        { "ull_procedure_entry", sizeof(struct ull_procedure_entry) },
         { "ull_sidecar_header", sizeof(struct ull_sidecar_header) },
         { "ull_sidecar_entry", sizeof(struct ull_sidecar_entry) } };
     FILE *document = fopen(TOP_SRCDIR "/docs/ledger-format.md", "r");

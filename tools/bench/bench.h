@@ -132,6 +132,6 @@ int ull_baseline_save(const struct ull_baseline *baseline, char *error);
 
 /* ---- gate.c ---- */
 
-int ull_gate(struct ull_bench_options *options);
+int ull_gate_run(struct ull_bench_options *options);
 
 #endif

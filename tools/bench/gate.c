@@ -337,7 +337,7 @@ static void tear_down(struct ull_gate *gate)
     ull_baseline_fini(&gate->baseline);
 }
 
-int ull_gate(struct ull_bench_options *options)
+int ull_gate_run(struct ull_bench_options *options)
 {
     static struct ull_gate gate; /* static: it is large */
     memset(&gate, 0, sizeof gate);

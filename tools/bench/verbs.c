@@ -98,7 +98,7 @@ static int verb(char which, int argc, char **argv, void (*help)(void))
     static struct ull_bench_options options; /* static: it is large */
     int status = ull_bench_options_parse(&options, which, argc, argv, help);
     if (status < 0)
-        status = options.gates ? ull_gate(&options) : run_series(&options);
+        status = options.gates ? ull_gate_run(&options) : run_series(&options);
     ull_bench_options_fini(&options);
     return status;
 }
