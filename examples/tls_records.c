@@ -15,6 +15,7 @@
  * could have put more plaintext behind the request, and it would be taken for what came through TLS: ullage_reader_require_clean() refuses that. It is
  * tried first.
  */
+#define _GNU_SOURCE /* sched_setaffinity() */
 #include "tls_setup.h"
 
 #include <ullage/record.h>
@@ -23,6 +24,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,7 +229,7 @@ static void take_cost(struct cost *cost, const struct rusage *before, unsigned h
     getrusage(RUSAGE_SELF, &after);
     cost->cpu_us = (us_of(&after) - us_of(before)) / heartbeats;
     cost->faults = (double)(after.ru_minflt + after.ru_majflt - before->ru_minflt - before->ru_majflt) / heartbeats;
-    cost->switches = (double)(after.ru_nvcsw - before->ru_nvcsw) / heartbeats;
+    cost->switches = (double)(after.ru_nvcsw + after.ru_nivcsw - before->ru_nvcsw - before->ru_nivcsw) / heartbeats;
 }
 
 /* The first ones pay for what is there from then on. */
@@ -330,6 +332,15 @@ static struct cost run(enum way way, unsigned heartbeats, bool inject)
     return cost;
 }
 
+/* All on one processor: what is counted is work then, and not where the scheduler has put whom, by which it varied tenfold. */
+static void stay_on_one_processor(void)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((unsigned)sched_getcpu(), &one);
+    (void)sched_setaffinity(0, sizeof one, &one); /* refused: as it was */
+}
+
 static void try_injection(void)
 {
     struct cost cost = run(IN_PLACE, 0, true);
@@ -343,6 +354,7 @@ int main(int argc, char **argv)
     unsigned long heartbeats = argc > 1 ? strtoul(argv[1], NULL, 10) : HEARTBEATS;
     if (heartbeats < 1 || heartbeats > 10000000)
         return fprintf(stderr, "usage: tls_records [HEARTBEATS]\n"), 2;
+    stay_on_one_processor();
     try_injection();
     printf("%lu heartbeats, each costs its server:\n%-14s %8s %8s %8s\n", heartbeats, "", "CPU us", "faults", "switches");
     fflush(stdout); /* before the fork: the child has a copy of what was not written */

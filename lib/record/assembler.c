@@ -103,13 +103,24 @@ static int check_procedure(struct ullage_reader *r, const uint8_t *data, uint64_
         ull_reader_arrived(r));
 }
 
+/* Neither a call of RPC version 2 nor a reply. */
+static bool is_not_rpc(const uint8_t *data)
+{
+    uint32_t type = ull_word(data + 4);
+    return type == ULLAGE_RPC_CALL ? ull_word(data + 8) != 2 : type != ULLAGE_RPC_REPLY;
+}
+
 /* The record is whole at @data. */
 static int check_whole(struct ullage_reader *r, const uint8_t *data, uint64_t bytes)
 {
     struct ullage_rpc_header ignored;
-    if ((r->settings->flags & ULLAGE_READER_RPC) != 0 && ullage_rpc_peek(&ignored, data, bytes) != 0)
+    bool strict = (r->settings->flags & ULLAGE_READER_RPC) != 0;
+    if (strict && bytes >= ULL_CALL_BYTES && is_not_rpc(data))
         return refuse_header(r, data, bytes);
-    return check_procedure(r, data, cap_of_whole(r, data, bytes));
+    int error = check_procedure(r, data, cap_of_whole(r, data, bytes));
+    if (error == 0 && strict && ullage_rpc_peek(&ignored, data, bytes) != 0)
+        error = refuse_header(r, data, bytes);
+    return error;
 }
 
 /* ---- markers ---- */
@@ -190,13 +201,6 @@ static int append(struct ullage_reader *r, uint64_t take)
     r->at += take;
     r->left -= (uint32_t)take;
     return 0;
-}
-
-/* Neither a call of RPC version 2 nor a reply. */
-static bool is_not_rpc(const uint8_t *data)
-{
-    uint32_t type = ull_word(data + 4);
-    return type == ULLAGE_RPC_CALL ? ull_word(data + 8) != 2 : type != ULLAGE_RPC_REPLY;
 }
 
 /* The procedure's number has come, and there is more to come. */

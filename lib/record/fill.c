@@ -135,6 +135,8 @@ bool ull_fill_may_stay(const struct ullage_reader *r)
 /* The beginning of a record goes to the chunk's, more is read behind it. */
 static ssize_t fill_behind(struct ullage_reader *r, const struct ull_source_of_bytes *from)
 {
+    if (ull_memory_room(r->chunk) < chunk_bytes(r))
+        ull_memory_change_chunk(r, chunk_bytes(r));
     uint8_t *data = ullage_buffer_data(r->chunk);
     uint64_t here = (uint64_t)(r->end - r->at);
     if (data != r->at)

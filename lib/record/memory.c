@@ -136,11 +136,24 @@ int ull_memory_chunk(struct ullage_reader *r, uint64_t bytes)
     return error;
 }
 
+void ull_memory_change_chunk(struct ullage_reader *r, uint64_t bytes)
+{
+    int error;
+    uint64_t here = (uint64_t)(r->end - r->at);
+    struct ullage_buffer *b = get(r, chunk_site(), bytes, &error);
+    if (b == NULL)
+        return;
+    memcpy(ullage_buffer_data(b), r->at, here);
+    ull_reader_window(r, ullage_buffer_data(b), here);
+    put(r, &r->chunk, ull_memory_room(r->chunk));
+    r->chunk = b;
+}
+
 void ull_memory_put_chunk(struct ullage_reader *r)
 {
     if (r->chunk == NULL)
         return;
-    ull_reader_window(r, NULL, 0);
+    ull_reader_no_window(r);
     put(r, &r->chunk, ull_memory_room(r->chunk));
 }
 

@@ -54,6 +54,8 @@ static void begin(struct ullage_reader *r, const struct ull_record_settings *set
     r->settings = settings;
     r->slow = settings->quick ? 0 : ULL_SLOW_ALWAYS;
     r->taken = true;
+    r->at = r->end = r->head;
+    r->shift = -(uint64_t)(uintptr_t)r->head;
     if (settings->preamble != NULL) {
         r->slow |= ULL_SLOW_PREAMBLE;
         r->preamble_ctx = opt->preamble_ctx;
@@ -249,10 +251,10 @@ int ullage_reader_feed(struct ullage_reader *r, const void *bytes, size_t count,
     }
     if (result == 0) {
         ull_memory_put_chunk(r);
-        ull_reader_window(r, bytes, count);
+        ull_reader_window(r, count != 0 ? bytes : r->head, count);
         result = hand_all_out(r, on_record, ctx);
         *taken = ull_reader_offset(r) - before;
-        ull_reader_window(r, NULL, 0);
+        ull_reader_no_window(r);
     }
     if (result <= 0)
         return end_without(r, result);
@@ -338,7 +340,7 @@ struct ullage_buffer *ullage_reader_take(struct ullage_reader *r, struct ullage_
     }
     ull_memory_hand_over(r, b);
     if (r->at == r->end)
-        ull_reader_window(r, NULL, 0);
+        ull_reader_no_window(r);
     r->taken = true;
     record->data = ullage_buffer_data(b);
     record->pieces = NULL;

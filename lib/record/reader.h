@@ -164,6 +164,12 @@ static inline void ull_reader_window(struct ullage_reader *r, const void *from, 
 /* Bytes were read to the end of the body, where it had @before. 0; -EMSGSIZE: the procedure that they name has a lower cap. */
 int ull_assembler_arrived(struct ullage_reader *r, uint64_t before);
 
+/* The window is empty, and in no buffer. */
+static inline void ull_reader_no_window(struct ullage_reader *r)
+{
+    ull_reader_window(r, r->head, 0);
+}
+
 /* ---- pieces.c ---- */
 
 /* The record whose first marker was read, if it may stay in pieces: 1, it is in @out; 0 it is to be assembled; negative errno. */
@@ -177,6 +183,8 @@ int ull_memory_body(struct ullage_reader *r, uint64_t least, uint64_t wish);
 int ull_memory_chunk(struct ullage_reader *r, uint64_t bytes);
 /* As ull_refuse() wants it: @error of a charge for @bytes, or of the allocator. */
 int ull_memory_refuse(struct ullage_reader *r, int error, uint64_t bytes);
+/* Another one, of @bytes, and the window with it; else it stays. */
+void ull_memory_change_chunk(struct ullage_reader *r, uint64_t bytes);
 void ull_memory_put_chunk(struct ullage_reader *r);
 void ull_memory_put_body(struct ullage_reader *r);
 /* The chunk, whose last bytes the window has, becomes the body: they go to its beginning. */

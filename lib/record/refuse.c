@@ -174,7 +174,7 @@ static void give_all_back(struct ullage_reader *r)
     if (r->settings->party != NULL)
         ull_party_finish(r->settings->party, &r->member);
     ull_memory_put_chunk(r);
-    ull_reader_window(r, NULL, 0);
+    ull_reader_no_window(r);
     ull_memory_put_body(r);
     ull_count_stalled(r, false);
     if (r->settings->party != NULL)
