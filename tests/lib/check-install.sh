@@ -64,5 +64,28 @@ sed -i 's/words->all\[words->count++\] = word;/words->all[words->count++] = strd
 bench_user gate
 [ $? -eq 2 ] && grep -q 'REGRESSION' "$place/log" && grep -qE 'grew:.*leaked' "$place/log" && grep -q 'words_split <' "$place/log"
 step $? "8 - and its gate finds an allocation for each word, with the stack"
-echo "1..8"
+if [ -e "$root/lib/pkgconfig/ullage-xdr.pc" ]; then
+    cat > "$place/decodes.c" <<'END'
+#include <rpc/rpc.h>
+#include <ullage/ullage.h>
+#include <ullage/xdr.h>
+int main(void)
+{
+    static const unsigned char bytes[] = { 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff };
+    struct ullage_record record = { .data = bytes, .bytes = sizeof bytes, .fragments = 1 };
+    XDR xdrs;
+    u_int number = 0, length = 0;
+    char *text = NULL;
+    ullage_xdr_record(&xdrs, &record);
+    return !(xdr_u_int(&xdrs, &number) && number == 7 && !xdr_bytes(&xdrs, &text, &length, ~0u) && text == NULL);
+}
+END
+    flags=$(PKG_CONFIG_PATH="$root/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$place/stage" pkg-config --cflags --libs ullage-xdr 2> "$place/log") \
+        && ${CC:-cc} "$place/decodes.c" -o "$place/decodes" $flags $(pkg-config --cflags libtirpc) > "$place/log" 2>&1 \
+        && LD_LIBRARY_PATH="$root/lib" "$place/decodes" > "$place/log" 2>&1
+    step $? "9 - a program decodes a record with libullage-xdr"
+else
+    echo "ok 9 - libullage-xdr # SKIP libtirpc was not there (libtirpc-dev)"
+fi
+echo "1..9"
 exit $failed
