@@ -78,6 +78,12 @@ struct ullage_budget *ull_budget_at(uint32_t slot);
 /* 1 + index in the ledger's table; 0 not yet. */
 uint32_t ull_budget_index(const struct ullage_budget *b);
 
+/*
+ * Gives back what lies idle in the pools that it is charged for. True: something was, try again. Hold no lock. NULL: there are no such
+ * pools. Atomic.
+ */
+extern bool (*ull_budget_make_room)(const struct ullage_budget *b);
+
 /* ---- for who publishes them ---- */
 
 /* Called at the start of each call that changes a budget, by any thread: may list it. NULL: nobody does. Atomic. */

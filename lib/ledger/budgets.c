@@ -32,6 +32,7 @@ static struct {
 } table;
 
 void (*ull_budget_attach)(struct ullage_budget *b);
+bool (*ull_budget_make_room)(const struct ullage_budget *b);
 
 /* ---- names, and misuse ---- */
 

@@ -11,6 +11,7 @@
 #include "base/arith.h"
 #include "base/misuse.h"
 #include "base/sys.h"
+#include "ledger/budget.h"
 #include "measure/named.h"
 #include "pool/decay.h"
 #include "pool/settings.h"
@@ -131,6 +132,8 @@ int ullage_pool_create(struct ullage_pool **out, const struct ullage_pool_option
     ull_decay_release();
     if (index != 0)
         ull_pool_publish(&ull_caches[index]);
+    if (opt->budget != NULL)
+        ull_store_release(&ull_budget_make_room, ull_decay_free_budget); /* readers charge it too */
     ull_decay_hurry(); /* its period may be the shortest */
     ull_slow_leave();
     return index != 0 ? 0 : all.pools == NULL ? -ENOMEM : -ENOSPC;

@@ -152,12 +152,22 @@ bool ull_party_is_over_share(const struct ull_party *party, const struct ull_mem
 }
 
 /* The oldest may use what is kept; and for a chunk, which goes back soon, whoever comes where nothing was started. */
-static int take(struct ull_party *party, const struct ull_member *member, uint64_t bytes)
+static int take_once(struct ull_party *party, const struct ull_member *member, uint64_t bytes)
 {
     const struct ull_member *oldest = ull_load_relaxed(&party->oldest);
     if (oldest == member || (oldest == NULL && bytes <= party->need / 4))
         return ull_budget_try_reserve(party->budget, bytes);
     return ull_budget_try_beside_reserve(party->budget, bytes);
+}
+
+/* What lies idle in pools of the same budget is given up first. */
+static int take(struct ull_party *party, const struct ull_member *member, uint64_t bytes)
+{
+    bool (*make_room)(const struct ullage_budget *b) = ull_load_acquire(&ull_budget_make_room);
+    int error = take_once(party, member, bytes);
+    if (error == -ENOBUFS && make_room != NULL && make_room(party->budget))
+        error = take_once(party, member, bytes);
+    return error;
 }
 
 int ull_party_charge(struct ull_party *party, struct ull_member *member, uint64_t bytes, uint64_t record)
