@@ -109,8 +109,8 @@ static inline void run_check_waiting(struct run *run)
         return;
     }
     run_check(run, held <= 2 * w->body + HELD_SLACK_BYTES, "at %ju %zu held for %ju", (uintmax_t)w->at, held, (uintmax_t)w->body);
-    run_check(run, pending >= w->body && pending <= w->body + w->markers, "at %ju %zu pending for %ju + %ju", (uintmax_t)w->at, pending,
-        (uintmax_t)w->body, (uintmax_t)w->markers);
+    run_check(run, pending == w->body + w->marker_bytes % 4, "at %ju %zu pending for %ju + %u of a marker", (uintmax_t)w->at, pending, (uintmax_t)w->body,
+        w->marker_bytes % 4);
     run_check(run, run->form->budgeted ? timeout >= 0 && timeout <= ULLAGE_RECORD_DEADLINE_MS : timeout == -1, "in a record, and a timeout of %d", timeout);
 }
 

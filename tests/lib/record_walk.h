@@ -16,11 +16,11 @@
 struct record_walk {
     uint64_t at;           /* bytes gone over */
     uint64_t start;        /* of the record that is not whole, or of the next */
-    uint64_t body, markers; /* bytes of that record so far */
+    uint64_t body;         /* bytes of that record so far, without markers */
     uint64_t records;      /* that are whole */
     uint64_t left;         /* of the fragment */
     uint32_t marker;
-    unsigned marker_bytes; /* 0 to 4 */
+    unsigned marker_bytes; /* 0 to 4: all are there, and the fragment is not */
 };
 
 /* Nothing of a record is there. */
@@ -36,7 +36,7 @@ static inline void record_walk_end_fragment(struct record_walk *w)
         return;
     w->records++;
     w->start = w->at;
-    w->body = w->markers = 0;
+    w->body = 0;
 }
 
 static inline void record_walk_over(struct record_walk *w, const uint8_t *bytes, size_t count)
@@ -44,7 +44,6 @@ static inline void record_walk_over(struct record_walk *w, const uint8_t *bytes,
     for (size_t i = 0; i < count;) {
         if (w->marker_bytes < 4) {
             w->marker = w->marker << 8 | bytes[i++];
-            w->markers++;
             w->at++;
             if (++w->marker_bytes < 4)
                 continue;

@@ -228,6 +228,17 @@ Test(proxy, a_stream_that_ends_inside_it_is_cut_off)
     marked_free(&m);
 }
 
+Test(proxy, a_part_of_it_is_not_clean)
+{
+    for (size_t count = 0; count <= sizeof signature; count++) {
+        struct told told = { 0 };
+        struct ullage_reader *r = reader_behind_proxy(NULL, 0);
+        cr_assert_eq(feed(r, signature, count, &told), 0);
+        cr_assert_eq(ullage_reader_require_clean(r), count == 0 ? 0 : -EPROTO);
+        ullage_reader_destroy(r);
+    }
+}
+
 /* ---- hooks of one's own ---- */
 
 struct hook {

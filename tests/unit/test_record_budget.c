@@ -22,7 +22,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-    cr_assert_eq(ullage_budget_used(budget), 0);
+    marked_must(ullage_budget_used(budget) == 0, "the budget has not all back");
     ullage_budget_destroy(budget);
     marked_end();
 }
@@ -267,6 +267,27 @@ Test(record_budget, who_becomes_the_oldest_is_told)
         ullage_budget_destroy(budget);
     }
     budget_of(1);
+}
+
+/* Also where the oldest had nothing yet: it was refused for now, and goes. */
+Test(record_budget, who_becomes_the_oldest_is_told_though_nothing_comes_back)
+{
+    budget_of(300000);
+    cr_assert_eq(ullage_budget_charge(budget, 300000), 0, "before there are readers, and a reserve");
+    struct peer oldest = peer_with(member(90000), 90000), other = peer_with(member(90000), 90000);
+    go_on(&oldest, 1000, 1000);
+    go_on(&other, 1000, 1000);
+    cr_assert(oldest.waits && other.waits);
+    ullage_budget_release(budget, 10000);
+    cr_assert(is_told());
+    go_on(&other, 1000, 1000);
+    cr_assert(other.waits, "what came back is kept for the oldest");
+    peer_end(&oldest);
+    cr_assert(is_told());
+    go_on(&other, 1000, 1000);
+    cr_assert(!other.waits && other.result == 0);
+    peer_end(&other);
+    ullage_budget_release(budget, 290000);
 }
 
 /* A marker, and a little of what it announces, are nothing that others have to wait for. */
