@@ -93,7 +93,7 @@ static void end_run(struct ullage_reader *r)
     struct ull_procedure_entry *entry = entry_of(program, version, procedure);
     if (entry != NULL) {
         ull_min_nonzero_relaxed(&entry->cap_bytes, ull_record_settings_cap(r->settings, program, version, procedure));
-        ull_add_relaxed(&entry->sizes[ull_bucket_of(run->high)], (uint64_t)run->count);
+        ull_add_relaxed(&entry->sizes[ull_bucket_of(run->most)], (uint64_t)run->count);
         ull_add_relaxed(&entry->bytes, run->bytes);
         ull_max_relaxed(&entry->max_bytes, run->most);
         ull_add_relaxed(&entry->records_count, (uint64_t)run->count);
@@ -112,8 +112,8 @@ int ull_count_other(struct ullage_reader *r, const uint8_t *data, uint64_t bytes
     end_run(r);
     memcpy(&run->program_version, data + 12, sizeof run->program_version);
     memcpy(&run->procedure, data + 20, sizeof run->procedure);
-    run->low = bucket == 0 ? 0 : (uint32_t)ull_bucket_limit(bucket - 1);
-    run->high = (uint32_t)ull_min_u64(ull_bucket_limit(bucket), UINT32_MAX);
+    run->first = bucket == 0 ? 0 : (uint32_t)ull_bucket_limit(bucket - 1) + 1;
+    run->span = (uint32_t)ull_min_u64(ull_bucket_limit(bucket), UINT32_MAX) - run->first + 1;
     run->count = 1;
     run->bytes = bytes;
     run->most = (uint32_t)ull_min_u64(bytes, UINT32_MAX);

@@ -15,12 +15,12 @@
 
 struct ullage_reader;
 
-/* Calls of one procedure with sizes in (low, high]. */
+/* Calls of one procedure, with @span sizes from @first on: a size class. */
 struct ull_run {
     uint64_t program_version; /* as they stand in the header */
     uint32_t procedure;
     uint32_t count;
-    uint32_t low, high;
+    uint32_t first, span;
     uint64_t bytes;
     uint32_t counted_index, counted_offset; /* of what the ledger has already; the low bits */
     uint32_t fragments;                     /* beyond one a record */
@@ -44,7 +44,7 @@ static inline bool ull_count_run(struct ull_run *run, const uint8_t *data, uint6
         return true;
     memcpy(&program_version, data + 12, sizeof program_version);
     memcpy(&procedure, data + 20, sizeof procedure);
-    if (program_version != run->program_version || procedure != run->procedure || bytes - 1 - run->low >= run->high - run->low)
+    if (program_version != run->program_version || procedure != run->procedure || bytes - run->first >= run->span)
         return false;
     run->count++;
     run->bytes += bytes;

@@ -218,19 +218,31 @@ int ullage_reader_read(struct ullage_reader *r, ullage_read_fn read, void *ctx, 
 
 /* ---- feeding ---- */
 
+/* What the receiver said of a record. 0 go on. */
+static int told(struct ullage_reader *r, const struct ullage_record *record, int said)
+{
+    if (said < 0)
+        return ull_refuse(r, ull_reader_for_good(said), ULL_LIMIT_CALLBACK, 0, 0, record->offset, NULL, 0);
+    int error = begin_call(r);
+    return error != 0 ? error : said;
+}
+
 /* The receiver is told of each record, until the bytes are used up or it has enough. */
 static int hand_all_out(struct ullage_reader *r, ullage_record_fn on_record, void *ctx)
 {
     struct ullage_record record;
-    int result;
-    while ((result = ull_assembler_next(r, &record)) > 0) {
-        uint64_t offset = record.offset;
-        int said = on_record(ctx, &record);
-        if (said < 0)
-            return ull_refuse(r, ull_reader_for_good(said), ULL_LIMIT_CALLBACK, 0, 0, offset, NULL, 0);
-        int error = begin_call(r);
-        if (said > 0 || error != 0)
-            return error != 0 ? error : said;
+    int result = 0;
+    while (result == 0) {
+        while (ull_likely(ull_assembler_next_quickly(r, &record))) {
+            ull_assembler_count(r, &record);
+            int said = on_record(ctx, &record);
+            if (ull_unlikely(said != 0))
+                return told(r, &record, said);
+        }
+        result = ull_assembler_next_slowly(r, &record);
+        if (result <= 0)
+            return result;
+        result = told(r, &record, on_record(ctx, &record));
     }
     return result;
 }

@@ -49,13 +49,13 @@ struct ullage_reader {
     uint64_t index; /* records so far */
     struct ull_run run;
     uint8_t slow;   /* enum ull_reader_slow */
-    uint8_t timing; /* enum ull_timing */
     uint8_t head_bytes; /* of head[] */
     uint8_t chunk_bits; /* logarithm of the next chunk's bytes */
     bool last;          /* the fragment that is being read is the record's last */
     bool in_fragment;   /* its marker was read: @left bytes are to come */
     bool is_not_socket;
     bool taken;         /* what the last call handed out */
+    uint8_t timing;     /* enum ull_timing; beside taken, because both are written for each record */
     bool stalled;       /* counted as such */
     bool expects_one;   /* that record was one fragment */
     bool tiny;          /* what has come of the record is so little that it lies where the run was: see ull_reader_little() */
