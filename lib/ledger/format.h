@@ -405,8 +405,7 @@ struct ull_procedure_entry {
     uint64_t ready;
     uint32_t program, version, procedure;
     uint32_t reserved;
-    uint64_t records_count;
-    uint64_t bytes;
+    uint64_t bytes;         /* of all calls; their number is the sum of sizes[] */
     uint64_t max_bytes;
     uint64_t refused_count; /* over the cap for it */
     uint64_t cap_bytes;     /* the lowest that was in force; 0: not known */

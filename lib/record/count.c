@@ -37,7 +37,7 @@ void ull_count_forked(void)
 /* The slot that has it, or the empty one where it belongs. NULL: neither. */
 static struct ull_procedure_entry **find(uint32_t program, uint32_t version, uint32_t procedure)
 {
-    uint64_t hash = ull_mix64(ull_mix64((uint64_t)program << 32 | version) ^ procedure);
+    uint64_t hash = ull_mix64(((uint64_t)program << 32 | version) + procedure * UINT64_C(0x9e3779b97f4a7c15));
     for (uint32_t i = 0; i < SLOTS; i++) {
         struct ull_procedure_entry **slot = &all.slots[(hash + i) % SLOTS], *entry = ull_load_acquire(slot);
         if (entry == NULL || (entry->program == program && entry->version == version && entry->procedure == procedure))
@@ -96,7 +96,6 @@ static void end_run(struct ullage_reader *r)
         ull_add_relaxed(&entry->sizes[ull_bucket_of(run->most)], (uint64_t)run->count);
         ull_add_relaxed(&entry->bytes, run->bytes);
         ull_max_relaxed(&entry->max_bytes, run->most);
-        ull_add_relaxed(&entry->records_count, (uint64_t)run->count);
     } else {
         ull_named_count(ULL_COUNTER_record_procedures_dropped_total, run->count);
     }

@@ -2,8 +2,7 @@
 /*
  * procedures.c - RPC procedures as the ledger has them.
  *
- * The writer adds to sizes first and to the count of records last; an entry is copied in the other order, so that a live one never
- * shows more records than sizes.
+ * Nothing in the ledger says how many calls there were but the sizes that they had.
  */
 #include "config.h"
 
@@ -24,8 +23,10 @@ static void copy_procedure(struct ull_making *m, const struct ull_procedure_entr
     struct ullage_procedure *procedure = &m->snapshot->procedures[m->snapshot->procedure_count++];
     *procedure = (struct ullage_procedure) { .program = entry->program, .version = entry->version,
         .procedure = entry->procedure, .refused = entry->refused_count, .cap_bytes = entry->cap_bytes,
-        .sizes = { .count = entry->records_count, .bytes = entry->bytes, .max_bytes = entry->max_bytes } };
+        .sizes = { .bytes = entry->bytes, .max_bytes = entry->max_bytes } };
     memcpy(procedure->sizes.classes, entry->sizes, sizeof procedure->sizes.classes);
+    for (unsigned i = 0; i < ULL_BUCKET_COUNT; i++)
+        ull_saturating_add(&procedure->sizes.count, entry->sizes[i]);
 }
 
 int ull_procedures_copy(struct ull_making *m)

@@ -192,13 +192,14 @@ static const struct form forms[] = {
     { .name = "callback-eintr", .go = run_called, .again = true, .eintr = true },
     { .name = "callback-take", .go = run_called, .take = true, .budgeted = true },
     { .name = "callback-pieces", .go = run_called, .again = true, .pieces = true, .budgeted = true },
+    { .name = "turns", .go = run_by_turns, .again = true },
     { .name = "pipe", .go = run_pipe },
     { .name = "socket", .go = run_socket, .budgeted = true },
     { .name = "socket-cut", .go = run_socket_cut },
     { .name = "blocking", .go = run_blocking },
     { .name = "file", .go = run_file },
 };
-enum { FORM_COUNT = sizeof forms / sizeof *forms, FORMS_IN_MEMORY = 9, FORMS_CUT = 12 };
+enum { FORM_COUNT = sizeof forms / sizeof *forms, FORMS_IN_MEMORY = 10, FORMS_CUT = 13 };
 
 /* ---- cases ---- */
 

@@ -64,7 +64,7 @@ agree() { # FAMILY...
     python3 "$ORACLE" --read mixed-003.stream $options > said
     sed -E 's/^(end [^ ]+ [0-9]+) [0-9]+$/\1/' said > expected
     "$BUILD/record_forms" --forms > forms
-    [ "$(grep -cE '^(feed|callback|pipe|socket|blocking|file)' forms)" -ge 14 ]
+    [ "$(grep -cE '^(feed|callback|turns|pipe|socket|blocking|file)' forms)" -ge 15 ]
     while read -r form; do
         # shellcheck disable=SC2086
         "$BUILD/record_forms" --form "$form" --step 3 $options mixed-003.stream > read

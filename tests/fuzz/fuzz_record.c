@@ -23,6 +23,7 @@ static const struct form forms[] = {
     { .name = "feed, pieces", .go = run_fed, .pieces = true, .budgeted = true },
     { .name = "callback", .go = run_called, .budgeted = true },
     { .name = "callback, again", .go = run_called, .again = true },
+    { .name = "turns", .go = run_by_turns, .again = true, .pieces = true, .budgeted = true },
     { .name = "callback, EINTR, pieces, take", .go = run_called, .again = true, .eintr = true, .pieces = true, .take = true, .budgeted = true },
 };
 

@@ -282,16 +282,22 @@ static inline int run_feed_piece(struct run *run, const uint8_t *bytes, size_t c
     }
 }
 
+static inline int run_feed_next(struct run *run)
+{
+    size_t count = run_cut(run);
+    uint8_t *bytes = run_lay(run->stream + run->walk.at, count);
+    int error = run_feed_piece(run, bytes, count);
+    memset(bytes, 0xee, count);
+    return error;
+}
+
 static inline void run_fed(struct run *run)
 {
     size_t none;
     int error = 0;
     run_begin(run);
     while (run->walk.at < run->count && error == 0) {
-        size_t count = run_cut(run);
-        uint8_t *bytes = run_lay(run->stream + run->walk.at, count);
-        error = run_feed_piece(run, bytes, count);
-        memset(bytes, 0xee, count);
+        error = run_feed_next(run);
         if (error == 0)
             run_check_waiting(run);
         if (error == 0)
@@ -344,6 +350,28 @@ static inline void run_called(struct run *run)
             run_check_waiting(run);
     }
     run_end(run, result == 1 ? -ECANCELED : result);
+}
+
+/* ---- both by turns: what was read is handed out before what is fed ---- */
+
+static inline void run_by_turns(struct run *run)
+{
+    struct ullage_record record;
+    int result = 1;
+    run_begin(run);
+    for (bool feeds = false; result == 1 || result == -EAGAIN; feeds = !feeds) {
+        if (run->fault[0] != 0)
+            result = -ECANCELED;
+        else if (feeds && run->walk.at < run->count)
+            result = run_feed_next(run) == 0 ? -EAGAIN : ullage_reader_status(run->reader);
+        else
+            result = ullage_reader_read(run->reader, run_give, run, &record);
+        if (result == 1)
+            run_add(run, &record);
+        else if (result == -EAGAIN)
+            run_check_waiting(run);
+    }
+    run_end(run, result);
 }
 
 #endif

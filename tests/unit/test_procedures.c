@@ -87,7 +87,7 @@ Test(sizes, programs_have_names)
 static struct ull_procedure_entry *met(uint32_t program, uint32_t procedure, uint64_t count, uint64_t bytes)
 {
     struct ull_procedure_entry *entry = add(ULL_TABLE_PROCEDURES);
-    *entry = (struct ull_procedure_entry) { .program = program, .version = 3, .procedure = procedure, .records_count = count,
+    *entry = (struct ull_procedure_entry) { .program = program, .version = 3, .procedure = procedure,
         .bytes = count * bytes, .max_bytes = bytes, .ready = 1 };
     entry->sizes[ull_bucket_of(bytes)] = count;
     return entry;
@@ -100,7 +100,7 @@ static void three_procedures(void)
     large->refused_count = 4;
     large->cap_bytes = 1052672;
     met(77, 2, 99, 60);
-    ((struct ull_procedure_entry *)add(ULL_TABLE_PROCEDURES))->records_count = 1; /* not ready */
+    ((struct ull_procedure_entry *)add(ULL_TABLE_PROCEDURES))->bytes = 1; /* not ready */
     uint64_t *counters = ledger.header->counters;
     counters[ULL_COUNTER_records_total] = 5400;
     counters[ULL_COUNTER_record_fragments_total] = 5500;
