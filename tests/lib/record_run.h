@@ -362,9 +362,10 @@ static inline void run_by_turns(struct run *run)
     for (bool feeds = false; result == 1 || result == -EAGAIN; feeds = !feeds) {
         if (run->fault[0] != 0)
             result = -ECANCELED;
-        else if (feeds && run->walk.at < run->count)
+        else if (feeds && run->walk.at < run->count) {
             result = run_feed_next(run) == 0 ? -EAGAIN : ullage_reader_status(run->reader);
-        else
+            run->piece_left = 0; /* the callback's piece began before what was fed */
+        } else
             result = ullage_reader_read(run->reader, run_give, run, &record);
         if (result == 1)
             run_add(run, &record);
