@@ -211,7 +211,7 @@ check_PROGRAMS += record_forms
 if WITH_BATS
 TESTS += tests/cli/records.bats tests/cli/records_forms.bats
 endif
-record_forms_SOURCES = tests/cli/record_forms.c tests/lib/record_run.h tests/lib/record_walk.h
+record_forms_SOURCES = tests/cli/record_forms.c tests/lib/record_run.h tests/lib/record_run_fd.h tests/lib/record_walk.h
 record_forms_CPPFLAGS = $(unit_cppflags)
 record_forms_LDADD = libullage.la
 record_forms_LDFLAGS = $(AM_LDFLAGS) -no-install

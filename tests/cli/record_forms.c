@@ -10,176 +10,21 @@
 #include "config.h"
 
 #include "record_run.h"
+#include "record_run_fd.h"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
-enum { SMALL_BYTES = 4096, LONG_BYTES = 32768, STEPS = 17, MAX_CAPS = 16, AROUND_BYTES = 6,
-    SOCKET_BYTES = 65536, SOCKET_PIECES = 100 /* that a socket takes with nobody reading */ };
+enum { SMALL_BYTES = 4096, LONG_BYTES = 32768, STEPS = 17, MAX_CAPS = 16, AROUND_BYTES = 6 };
 
-/* ---- read from a descriptor ---- */
+#ifdef __SANITIZE_THREAD__ /* one thread nearly always, and each access costs: a sample is enough */
+enum { SPLIT_STRIDE = 67, STEP_STRIDE = 8 };
+#else
+enum { SPLIT_STRIDE = 1, STEP_STRIDE = 1 };
+#endif
 
-/* Writes what the walk comes over. Returns false once all is written. */
-static bool write_piece(struct run *run, int to)
-{
-    size_t count = run_cut(run);
-    if (count == 0)
-        return false;
-    ssize_t written = write(to, run->stream + run->walk.at, count);
-    run_check(run, written > 0, "write: %s", strerror(errno));
-    record_walk_over(&run->walk, run->stream + run->walk.at, written > 0 ? (size_t)written : count);
-    return true;
-}
-
-/* Reads until there is nothing more for now. Returns what it ended with. */
-static int read_out(struct run *run, int from)
-{
-    struct ullage_record record;
-    int result;
-    while ((result = ullage_reader_read_fd(run->reader, from, &record)) == 1 && run->fault[0] == 0)
-        run_add(run, &record);
-    if (result == -EAGAIN)
-        run_check_waiting(run);
-    return run->fault[0] == 0 ? result : -ECANCELED;
-}
-
-static void open_pair(int ends[2], bool is_socket, bool blocking)
-{
-    int failed = is_socket ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) : pipe2(ends, O_CLOEXEC);
-    if (failed != 0 || (!blocking && fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0)) {
-        perror("record_forms");
-        exit(2);
-    }
-    if (is_socket) { /* pipe2() has the end that reads first */
-        shutdown(ends[0], SHUT_WR);
-    } else
-        (void)fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
-}
-
-static void read_by_turns(struct run *run, bool is_socket)
-{
-    int ends[2], result = -EAGAIN;
-    run_begin(run);
-    open_pair(ends, is_socket, false);
-    (void)fcntl(ends[1], F_SETFL, O_NONBLOCK); /* the reader takes all before the next piece: there is always room for some */
-    while (result == -EAGAIN && write_piece(run, ends[1]))
-        result = read_out(run, ends[0]);
-    close(ends[1]);
-    while (result == -EAGAIN)
-        result = read_out(run, ends[0]);
-    close(ends[0]);
-    run_end(run, result);
-}
-
-static void run_pipe(struct run *run)
-{
-    read_by_turns(run, false);
-}
-
-static void run_socket(struct run *run)
-{
-    read_by_turns(run, true);
-}
-
-/* A blocking reader, and a thread that writes. */
-struct writing {
-    struct run *run; /* its walk is the thread's */
-    int to;
-};
-
-static void *write_all(void *ctx)
-{
-    struct writing *w = ctx;
-    while (write_piece(w->run, w->to) && w->run->fault[0] == 0)
-        ;
-    close(w->to);
-    return NULL;
-}
-
-static void run_blocking(struct run *run)
-{
-    struct run other = *run; /* the writer's walk, and its fault: a stream that was refused is not read to its end */
-    struct writing writing = { &other, -1 };
-    struct ullage_record record;
-    pthread_t thread;
-    int ends[2], result;
-    run_begin(run);
-    memset(&other.walk, 0, sizeof other.walk);
-    open_pair(ends, true, true);
-    writing.to = ends[1];
-    if (pthread_create(&thread, NULL, write_all, &writing) != 0)
-        abort();
-    while ((result = ullage_reader_read_fd(run->reader, ends[0], &record)) == 1)
-        run_add(run, &record);
-    close(ends[0]);
-    pthread_join(thread, NULL);
-    run_end(run, result);
-}
-
-/*
- * A blocking reader of a socket where all is written already, and each read(2) ends at a cut all the same: what was sent with a
- * descriptor is not read together with what comes behind it.
- */
-static void send_cut(struct run *run, int to)
-{
-    char room[CMSG_SPACE(sizeof(int))] = { 0 };
-    size_t count = run_cut(run);
-    struct iovec iov = { (void *)(uintptr_t)(run->stream + run->walk.at), count };
-    struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
-    struct cmsghdr *control = CMSG_FIRSTHDR(&message);
-    control->cmsg_level = SOL_SOCKET;
-    control->cmsg_type = SCM_RIGHTS;
-    control->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(control), &(int){ STDERR_FILENO }, sizeof(int));
-    run_check(run, sendmsg(to, &message, 0) == (ssize_t)count, "sendmsg: %s", strerror(errno));
-    record_walk_over(&run->walk, run->stream + run->walk.at, count);
-}
-
-static void run_socket_cut(struct run *run)
-{
-    struct ullage_record record;
-    int ends[2], result;
-    if (run->count > SOCKET_BYTES) {
-        run_blocking(run);
-        return;
-    }
-    run_begin(run);
-    open_pair(ends, true, true);
-    for (int sent = 0; run->walk.at < run->count; sent++) {
-        if (sent == SOCKET_PIECES)
-            run->cuts = (struct cuts){ .split_at = SIZE_MAX };
-        send_cut(run, ends[1]);
-    }
-    close(ends[1]);
-    while ((result = ullage_reader_read_fd(run->reader, ends[0], &record)) == 1 && run->fault[0] == 0) {
-        int left = 0;
-        uint64_t end = record.offset + record.bytes + 4ull * record.fragments;
-        run_add(run, &record);
-        ioctl(ends[0], FIONREAD, &left);
-        run_check(run, ullage_reader_pending(run->reader) == run->count - (size_t)left - end, "%zu pending after the record that ends at %ju, %d not read",
-            ullage_reader_pending(run->reader), (uintmax_t)end, left);
-    }
-    close(ends[0]);
-    run_end(run, run->fault[0] == 0 ? result : -ECANCELED);
-}
-
-static void run_file(struct run *run)
-{
-    struct ullage_record record;
-    int result, file = memfd_create("stream", MFD_CLOEXEC);
-    run_begin(run);
-    if (file < 0 || write(file, run->stream, run->count) != (ssize_t)run->count || lseek(file, 0, SEEK_SET) != 0)
-        abort();
-    while ((result = ullage_reader_read_fd(run->reader, file, &record)) == 1)
-        run_add(run, &record);
-    close(file);
-    run_end(run, result);
-}
+/* ---- forms ---- */
 
 /* The first: those that go at no descriptor; then those that take any cut; then the others. */
 static const struct form forms[] = {
@@ -360,7 +205,7 @@ static bool try_forms(struct run *run, size_t first, size_t end, struct cuts cut
 
 static bool try_splits(struct run *run, size_t begin, size_t end, size_t form_end, const char *path)
 {
-    for (size_t at = begin; at < end && at < run->count; at++)
+    for (size_t at = begin; at < end && at < run->count; at += SPLIT_STRIDE)
         if (!try_forms(run, 0, form_end, (struct cuts){ .split_at = at }, path))
             return false;
     return true;
@@ -370,7 +215,7 @@ static bool try_splits(struct run *run, size_t begin, size_t end, size_t form_en
 static bool try_steps(struct run *run, const char *path)
 {
     bool is_long = run->count > LONG_BYTES;
-    for (size_t step = 1; step <= STEPS; step++) {
+    for (size_t step = 1; step <= STEPS; step += STEP_STRIDE) {
         struct cuts cuts = { .split_at = SIZE_MAX, .step = step }, sparse = { .split_at = SIZE_MAX, .step = step, .sparse = true };
         for (size_t form = 0; form < FORMS_IN_MEMORY; form++)
             if (!try_one(run, &forms[form], is_long && form != step % FORMS_IN_MEMORY ? sparse : cuts, path))
