@@ -13,7 +13,7 @@ BATS_LOG_DRIVER = $(TEST_LOG_DRIVER)
 BATS_LOG_COMPILER = $(top_srcdir)/tests/lib/bats-tap.sh
 
 ## ---- units ----
-UNIT_TESTS = test_alloc test_alloc_misuse test_base test_bench_format test_bench_result test_budget test_buffer test_chain test_clock test_flag test_format test_ledger test_misuse test_pool test_pool_failures test_pool_model test_pools test_procedures test_proxy test_reader test_record_budget test_record_failures test_refuse test_rpc test_sampling test_shards test_span test_stats test_trial test_view test_writer
+UNIT_TESTS = test_alloc test_alloc_misuse test_base test_bench_format test_bench_result test_budget test_buffer test_chain test_clock test_flag test_format test_ledger test_misuse test_neighbours test_pool test_pool_failures test_pool_model test_pools test_procedures test_proxy test_reader test_record_budget test_record_failures test_refuse test_rpc test_sampling test_shards test_span test_stats test_trial test_view test_writer
 if WITH_CRITERION
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -95,6 +95,10 @@ test_misuse_SOURCES = tests/unit/test_misuse.c
 test_misuse_CPPFLAGS = $(unit_cppflags)
 test_misuse_CFLAGS = $(unit_cflags)
 test_misuse_LDADD = $(write_libs)
+test_neighbours_SOURCES = tests/unit/test_neighbours.c tests/lib/marked.h tests/lib/pooled.h tests/lib/scratch.h
+test_neighbours_CPPFLAGS = $(unit_cppflags)
+test_neighbours_CFLAGS = $(unit_cflags)
+test_neighbours_LDADD = $(write_libs)
 test_pool_SOURCES = tests/unit/test_pool.c tests/lib/pooled.h tests/lib/scratch.h
 test_pool_CPPFLAGS = $(unit_cppflags)
 test_pool_CFLAGS = $(unit_cflags)
