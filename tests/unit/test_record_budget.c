@@ -194,6 +194,35 @@ Test(record_budget, the_oldest_always_finishes)
     budget_of(1);
 }
 
+/* A pool's objects stay charged while they lie idle: they are given up before a record is refused. */
+Test(record_budget, what_lies_idle_in_a_pool_makes_room)
+{
+    struct ullage_pool_options options = ULLAGE_POOL_OPTIONS_INIT;
+    struct ullage_pool *pool;
+    void *objects[1000];
+    int count = 0;
+    budget_of((size_t)50 * RECORD);
+    options.object_bytes = 4096;
+    options.budget = budget;
+    cr_assert_eq(ullage_pool_create(&pool, &options), 0);
+    struct peer oldest = peer_with(member(RECORD), RECORD), other = peer_with(member(RECORD), RECORD);
+    cr_assert(go_on(&oldest, 200, 200));
+    while (count < 1000 && (objects[count] = ullage_pool_get(pool)) != NULL)
+        count++;
+    cr_assert(count > 0 && count < 1000);
+    for (int i = 0; i < count; i++)
+        ullage_pool_put(pool, objects[i]);
+    size_t idle = ullage_budget_used(budget);
+    cr_assert(idle > (size_t)20 * RECORD);
+    go_on(&other, other.m.count, 1000);
+    cr_assert(!other.waits, "%d at %zu: %s", other.result, other.at, ullage_reader_error(other.r));
+    cr_assert_eq(other.told.count, 1);
+    cr_assert_lt(ullage_budget_used(budget), idle);
+    peer_end(&oldest);
+    peer_end(&other);
+    ullage_pool_destroy(pool);
+}
+
 /* ---- refused for now ---- */
 
 /* One that is oldest, and holds something; another that takes all that is beside the reserve. */
