@@ -13,7 +13,7 @@ BATS_LOG_DRIVER = $(TEST_LOG_DRIVER)
 BATS_LOG_COMPILER = $(top_srcdir)/tests/lib/bats-tap.sh
 
 ## ---- units ----
-UNIT_TESTS = test_alloc test_alloc_misuse test_base test_bench_format test_bench_result test_budget test_buffer test_chain test_clock test_flag test_format test_ledger test_misuse test_neighbours test_pool test_pool_failures test_pool_model test_pools test_procedures test_proxy test_reader test_record_budget test_record_failures test_refuse test_rpc test_sampling test_shards test_span test_stats test_trial test_view test_writer
+UNIT_TESTS = test_alloc test_alloc_misuse test_base test_bench_format test_bench_result test_budget test_buffer test_chain test_clock test_flag test_format test_ledger test_misuse test_neighbours test_pool test_pool_failures test_pool_model test_pools test_procedures test_proxy test_reader test_record_budget test_record_failures test_record_fork test_refuse test_rpc test_sampling test_shards test_span test_stats test_trial test_view test_writer
 if WITH_CRITERION
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -132,6 +132,10 @@ test_record_failures_CPPFLAGS = $(unit_cppflags)
 test_record_failures_CFLAGS = $(unit_cflags)
 test_record_failures_LDADD = $(write_libs)
 test_record_failures_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ullage_buffer_get_at -Wl,--wrap=ullage_malloc_at -Wl,--wrap=ullage_calloc_at -Wl,--wrap=ullage_aligned_alloc_at
+test_record_fork_SOURCES = tests/unit/test_record_fork.c tests/lib/marked.h tests/lib/pooled.h tests/lib/scratch.h
+test_record_fork_CPPFLAGS = $(unit_cppflags)
+test_record_fork_CFLAGS = $(unit_cflags)
+test_record_fork_LDADD = $(write_libs)
 test_refuse_SOURCES = tests/unit/test_refuse.c tests/lib/marked.h tests/lib/pooled.h tests/lib/scratch.h
 test_refuse_CPPFLAGS = $(unit_cppflags)
 test_refuse_CFLAGS = $(unit_cflags)

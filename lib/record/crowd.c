@@ -23,17 +23,21 @@ struct house {
     struct vacancy *vacancies;
     unsigned untouched; /* places from the end on that nobody ever had: their page is not there yet */
     unsigned taken;
+    unsigned generation; /* of the process that built it: in a forked child the others are left as they are found */
 };
 _Static_assert(sizeof(struct house) <= FIRST_AT, "before the first place");
 
 static struct {
     pthread_mutex_t lock;
     struct house *first;
+    unsigned generation; /* forks */
 } all = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 void ull_crowd_forked(void)
 {
     pthread_mutex_init(&all.lock, NULL);
+    all.first = NULL; /* another thread may have been changing the list, or a house */
+    all.generation++;
 }
 
 static void link_first(struct house *house)
@@ -74,7 +78,7 @@ struct ullage_reader *ull_crowd_get(void)
     if (all.first == NULL) {
         struct house *built = ullage_aligned_alloc(HOUSE_BYTES, HOUSE_BYTES);
         if (built != NULL) {
-            *built = (struct house) { .untouched = PLACES };
+            *built = (struct house) { .untouched = PLACES, .generation = all.generation };
             link_first(built);
         }
     }
@@ -88,6 +92,8 @@ void ull_crowd_put(struct ullage_reader *r)
 {
     struct house *house = (struct house *)((uintptr_t)r & ~(uintptr_t)(HOUSE_BYTES - 1));
     struct vacancy *place = (struct vacancy *)(void *)r;
+    if (house->generation != all.generation)
+        return;
     pthread_mutex_lock(&all.lock);
     if (house->taken-- == PLACES)
         link_first(house);

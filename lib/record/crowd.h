@@ -14,7 +14,7 @@ struct ullage_reader;
 struct ullage_reader *ull_crowd_get(void);
 void ull_crowd_put(struct ullage_reader *r);
 
-/* In a forked child: nobody is at it. */
+/* In a forked child: it builds its own. */
 void ull_crowd_forked(void);
 
 #endif

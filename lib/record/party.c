@@ -16,10 +16,11 @@ struct ull_party {
     pthread_mutex_t lock;
     struct ullage_budget *budget;
     struct ull_member *oldest, *youngest; /* the first is atomic */
-    uint64_t need;     /* of the largest record */
+    uint64_t need;     /* of the largest record; atomic */
     uint64_t readers;
     uint32_t active;   /* in the list; atomic */
     uint32_t waiting;  /* atomic */
+    uint8_t generation; /* forks */
 };
 
 /* One a budget, made at its first reader, and kept for the next budget in the same slot. */
@@ -55,9 +56,21 @@ struct ullage_budget *ull_party_budget(const struct ull_party *party)
 
 void ull_parties_forked(void)
 {
-    for (unsigned i = 0; i < ULL_BUDGETS_MAX; i++)
-        if (parties[i] != NULL)
-            pthread_mutex_init(&parties[i]->lock, NULL);
+    for (unsigned i = 0; i < ULL_BUDGETS_MAX; i++) {
+        struct ull_party *party = parties[i];
+        if (party == NULL)
+            continue;
+        pthread_mutex_init(&party->lock, NULL);
+        party->oldest = party->youngest = NULL; /* another thread may have been changing the list */
+        party->active = party->waiting = 0;
+        party->generation++;
+    }
+}
+
+/* What a member says of itself is of this process, and not of its parent. */
+static bool is_current(const struct ull_party *party, const struct ull_member *member)
+{
+    return member->generation == party->generation;
 }
 
 /* ---- readers that come and go ---- */
@@ -66,21 +79,24 @@ void ull_party_enter(struct ull_party *party, uint64_t need)
 {
     pthread_mutex_lock(&party->lock);
     party->readers++;
-    party->need = ull_max_u64(party->need, need);
+    ull_max_relaxed(&party->need, need);
     ull_budget_reserve(party->budget, ull_min_u64(party->need, ull_budget_max(party->budget) / 4 * 3)); /* others read small ones beside it */
     pthread_mutex_unlock(&party->lock);
 }
 
 void ull_party_wait(struct ull_party *party, struct ull_member *member)
 {
-    if (!member->waiting)
+    if (!member->waiting || !is_current(party, member))
         ull_add_relaxed(&party->waiting, 1U);
+    if (!is_current(party, member))
+        member->started = false;
+    member->generation = party->generation;
     member->waiting = true;
 }
 
 void ull_party_wait_no_more(struct ull_party *party, struct ull_member *member)
 {
-    if (member->waiting)
+    if (member->waiting && is_current(party, member))
         ull_sub_relaxed(&party->waiting, 1U);
     member->waiting = false;
 }
@@ -91,7 +107,7 @@ void ull_party_leave(struct ull_party *party, struct ull_member *member)
     ull_party_wait_no_more(party, member);
     pthread_mutex_lock(&party->lock);
     if (--party->readers == 0) {
-        party->need = 0;
+        ull_store_relaxed(&party->need, UINT64_C(0));
         ull_budget_reserve(party->budget, 0);
     }
     pthread_mutex_unlock(&party->lock);
@@ -101,8 +117,11 @@ void ull_party_leave(struct ull_party *party, struct ull_member *member)
 
 void ull_party_start(struct ull_party *party, struct ull_member *member)
 {
-    if (member->started)
+    if (member->started && is_current(party, member))
         return;
+    if (!is_current(party, member))
+        member->waiting = false;
+    member->generation = party->generation;
     member->started = true;
     pthread_mutex_lock(&party->lock);
     member->older = party->youngest;
@@ -118,9 +137,10 @@ void ull_party_start(struct ull_party *party, struct ull_member *member)
 
 void ull_party_finish(struct ull_party *party, struct ull_member *member)
 {
-    if (!member->started)
-        return;
+    bool listed = member->started && is_current(party, member);
     member->started = false;
+    if (!listed)
+        return;
     pthread_mutex_lock(&party->lock);
     bool was_oldest = member->older == NULL;
     if (member->older != NULL)
@@ -142,7 +162,7 @@ void ull_party_finish(struct ull_party *party, struct ull_member *member)
 static bool is_over(const struct ull_party *party, const struct ull_member *member, uint64_t record)
 {
     uint64_t active = ull_load_relaxed(&party->active);
-    return member->started && ull_load_relaxed(&party->oldest) != member
+    return member->started && is_current(party, member) && ull_load_relaxed(&party->oldest) != member
         && record > ull_budget_max(party->budget) / ull_max_u64(active, 1);
 }
 
@@ -155,7 +175,7 @@ bool ull_party_is_over_share(const struct ull_party *party, const struct ull_mem
 static int take_once(struct ull_party *party, const struct ull_member *member, uint64_t bytes)
 {
     const struct ull_member *oldest = ull_load_relaxed(&party->oldest);
-    if (oldest == member || (oldest == NULL && bytes <= party->need / 4))
+    if (oldest == member || (oldest == NULL && bytes <= ull_load_relaxed(&party->need) / 4))
         return ull_budget_try_reserve(party->budget, bytes);
     return ull_budget_try_beside_reserve(party->budget, bytes);
 }

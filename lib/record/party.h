@@ -20,7 +20,8 @@ struct ull_party;
 /* In each reader. Zero at first; written by its thread, the links under the party's lock. */
 struct ull_member {
     struct ull_member *older, *younger;
-    uint64_t charged : 62; /* bytes */
+    uint64_t charged : 54; /* bytes */
+    uint64_t generation : 8; /* of the party, when it was started or began to wait */
     uint64_t started : 1;  /* in the list */
     uint64_t waiting : 1;  /* was refused, and comes again */
 };
@@ -57,7 +58,7 @@ bool ull_party_is_over_share(const struct ull_party *party, const struct ull_mem
 
 struct ullage_budget *ull_party_budget(const struct ull_party *party);
 
-/* In a forked child: nobody is at it. */
+/* In a forked child: nothing is started, and nobody waits: who read there reads no more. */
 void ull_parties_forked(void);
 
 #endif

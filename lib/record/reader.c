@@ -11,10 +11,8 @@
 #include "record/fill.h"
 #include "record/reader.h"
 
-#include "base/arith.h"
 #include "base/atomic.h"
 #include "base/check.h"
-#include "base/misuse.h"
 #include "measure/named.h"
 #include "ullage/profile.h"
 
